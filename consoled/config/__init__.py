@@ -1,0 +1,1 @@
+"""Words of users turned into frozen values: options, endpoints, keys, signals."""

@@ -1,0 +1,119 @@
+"""Keyboard: the way from users' keys to the child's terminal.
+
+Owned by one Console. Everything typed goes through one bounded queue and is written when the
+terminal takes it, so a child that does not read can neither block the server nor lose a byte:
+a full queue stops the reading from those who type, not from anybody else.
+
+Never true: a blocking write; a byte dropped without its writer being told.
+"""
+
+import asyncio
+import os
+import termios
+from collections import deque
+from collections.abc import Callable
+
+from consoled.console.linelimit import LineLimit
+
+CAPACITY = 64 * 1024
+"""Bytes of input that wait for a child before its writers are paused."""
+
+_FIRST_RETRY, _LAST_RETRY = 0.01, 1.0
+
+
+class Keyboard:
+    """Input queue of one child's terminal; without a child, input is dropped."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, on_room: Callable[[], None]) -> None:
+        self._loop = loop
+        self._on_room = on_room
+        self._master = -1
+        self._queue: deque[memoryview] = deque()
+        self._retry = _FIRST_RETRY
+        self._timer: asyncio.TimerHandle | None = None
+        self._lines = LineLimit()
+        self.waiting = 0
+
+    @property
+    def full(self) -> bool:
+        """Whether writers have to wait."""
+        return self.waiting >= CAPACITY
+
+    @property
+    def discarded(self) -> int:
+        """Bytes of the line being typed that the terminal would not have taken."""
+        return self._lines.discarded
+
+    def open(self, master: int) -> None:
+        """Write to this terminal from now on."""
+        self._master = master
+        self._lines = LineLimit()
+
+    def close(self) -> None:
+        """The child is gone, and with it whatever it has not read."""
+        self._disarm()
+        self._master = -1
+        self._empty()
+
+    def type(self, data: bytes) -> None:
+        """Queue ``data`` for the child and write what it takes now."""
+        if self._master < 0:
+            return
+        data = self._lines.feed(data, self._line_mode)
+        if data:
+            self._queue.append(memoryview(data))
+            self.waiting += len(data)
+        if self._timer is None:
+            self._write()
+
+    def _line_mode(self) -> bool:
+        try:
+            return bool(termios.tcgetattr(self._master)[3] & termios.ICANON)
+        except termios.error:
+            return False
+
+    def _write(self) -> None:
+        while self._queue:
+            chunk = self._queue[0]
+            try:
+                count = os.write(self._master, chunk)
+            except BlockingIOError:
+                self._arm()
+                return
+            except OSError:  # the terminal is hung up: its end will be told by the keeper
+                self._empty()
+                break
+            self._retry = _FIRST_RETRY
+            self._took(count)
+            if count < len(chunk):
+                self._queue[0] = chunk[count:]
+            else:
+                self._queue.popleft()
+        self._disarm()
+
+    def _took(self, count: int) -> None:
+        was_full = self.full
+        self.waiting -= count
+        if was_full and not self.full:
+            self._on_room()
+
+    def _empty(self) -> None:
+        self._queue.clear()
+        self._took(self.waiting)
+
+    def _arm(self) -> None:
+        """Try again when the terminal takes more, or a little later.
+
+        A pty does not always report its room: what sits in the kernel's flip buffer moves
+        on without waking anybody up.
+        """
+        self._disarm()
+        self._loop.add_writer(self._master, self._write)
+        self._timer = self._loop.call_later(self._retry, self._write)
+        self._retry = min(2 * self._retry, _LAST_RETRY)
+
+    def _disarm(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+            self._loop.remove_writer(self._master)

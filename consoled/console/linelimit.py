@@ -1,0 +1,39 @@
+"""LineLimit: what a terminal in line mode would silently throw away of a long input line.
+
+The kernel keeps 4095 bytes of an unfinished line and drops the rest without a word (see
+termios(3), canonical mode). Counting is done here so that the writer can be told.
+"""
+
+import re
+from collections.abc import Callable
+
+LIMIT = 4095
+_LINE = re.compile(rb"[^\n\r\x04\x15]*[\n\r\x04\x15]?")
+_END = b"\n\r\x04\x15"
+
+
+class LineLimit:
+    """Counts the unfinished line; newline, return, ^D and ^U end it."""
+
+    def __init__(self) -> None:
+        self._length = 0
+        self.discarded = 0
+
+    def feed(self, data: bytes, line_mode: Callable[[], bool]) -> bytes:
+        """``data`` without what the terminal would discard; ``discarded`` counts a line's."""
+        if self._length + len(data) <= LIMIT or not line_mode():
+            last = max(data.rfind(end) for end in (b"\n", b"\r", b"\x04", b"\x15"))
+            self._length = len(data) - last - 1 + (self._length if last < 0 else 0)
+            self.discarded = 0
+            return data
+        return b"".join(self._fit(line) for line in _LINE.findall(data) if line)
+
+    def _fit(self, line: bytes) -> bytes:
+        ended = line[-1] in _END
+        text = line[:-1] if ended else line
+        if self._length == 0:
+            self.discarded = 0
+        kept = text[: LIMIT - self._length]
+        self.discarded += len(text) - len(kept)
+        self._length = 0 if ended else self._length + len(kept)
+        return kept + line[len(text) :]

@@ -1,0 +1,1 @@
+"""What a connected peer gets: here, to be attached straight to one console."""

@@ -1,0 +1,1 @@
+"""What must not die: forks children, holds their ptys and spools, reaps them."""

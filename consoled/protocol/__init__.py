@@ -1,0 +1,1 @@
+"""Bytes in, bytes and facts out: wire protocols and texts, without any I/O."""

@@ -1,0 +1,1 @@
+"""How a peer's bytes arrive: TCP, UNIX sockets, the foreground terminal."""
