@@ -11,8 +11,8 @@ from collections.abc import Sequence
 
 from consoled.config import procserv as command_line
 from consoled.errors import ConfigError, UsageError
+from consoled.procserv.server import Server
 from consoled.protocol.notices import PROFILES
-from consoled.server import Server
 
 
 def procserv(argv: Sequence[str] | None = None) -> int:

@@ -445,7 +445,7 @@ An ENDPOINT is one of
   PORT                       TCP on this machine, 0 for any free port
   ADDRESS:PORT               TCP on one address: A.B.C.D, [IPV6] or a host name
   unix:PATH                  a UNIX socket; unix:@NAME for an abstract one
-  unix:USER:GROUP:MODE:PATH  the same with owner and octal mode, each may be empty
+  unix:USER:GROUP:MODE:PATH  the same with owner and octal mode (or empty)
 A UNIX endpoint that ends in ",raw" sends and expects no telnet commands.
 """
 

@@ -13,15 +13,15 @@ import sys
 from collections.abc import Callable, Sequence
 from functools import partial
 
-from consoled import compose, daemon, endpoints
 from consoled.config.procserv import ProcservOptions
 from consoled.console.console import Console
 from consoled.console.logfile import Logfile, open_log
 from consoled.disk import Disk, attempt
-from consoled.endpoints import Offer
 from consoled.errors import ConfigError, EndpointError
 from consoled.frontends.attach import AttachFrontend
 from consoled.keeper.keeper import Keeper
+from consoled.procserv import daemon, endpoints, meaning
+from consoled.procserv.endpoints import Offer
 from consoled.protocol.keys import KeyFilter
 from consoled.protocol.stamp import LineStamper
 from consoled.transports.listener import Listener, Room, raise_descriptor_limit
@@ -55,7 +55,7 @@ class Server:
             print(note, file=sys.stderr)
         try:
             self._prepare()
-        except compose.CommandError as error:
+        except meaning.CommandError as error:
             self._complain(str(error))
             return error.code
         except EndpointError as error:
@@ -80,7 +80,7 @@ class Server:
         """Everything whose failure the invoking shell wants to see."""
         options = self._options
         if options.compat == "2.7":
-            attempt(partial(compose.check_command, options), _PATH_PATIENCE)
+            attempt(partial(meaning.check_command, options), _PATH_PATIENCE)
         self._offers = endpoints.bind_all(options, self._complain)
         if options.chdir is not None:
             self._try_path(partial(os.stat, options.chdir), options.chdir)
@@ -131,11 +131,11 @@ class Server:
         self._console = Console(
             loop,
             Keeper(loop),
-            compose.facts_of(self._program, options, os.getpid()),
-            compose.spec_of(options, endpoints.info_items(self._offers), files_limit),
-            compose.policy_of(options),
+            meaning.facts_of(self._program, options, os.getpid()),
+            meaning.spec_of(options, endpoints.info_items(self._offers), files_limit),
+            meaning.policy_of(options),
             KeyFilter(options.keys),
-            partial(compose.format_time, options.timefmt),
+            partial(meaning.format_time, options.timefmt),
             self._stop,
         )
         self._add_logs()
@@ -160,7 +160,7 @@ class Server:
         pattern = self._options.logstamp
         if pattern is None:
             return None
-        return LineStamper(lambda second: os.fsencode(compose.format_time(pattern, second)))
+        return LineStamper(lambda second: os.fsencode(meaning.format_time(pattern, second)))
 
     def _add_logs(self) -> None:
         options = self._options

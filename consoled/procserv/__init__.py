@@ -1,0 +1,1 @@
+"""The drop-in for procServ, composed: one console in one process, from argv to exit code."""
