@@ -132,7 +132,7 @@ class Console:
 
     def typed(self, session: Session, data: bytes) -> None:
         """A user has typed: command keys act, the rest goes to the child."""
-        self._output.key_time = self._loop.time()
+        self._output.note_key()
         for command in self._keys.commands(data):
             self._on_key(session, command)
         if not self._lifecycle.has_child:
@@ -175,8 +175,14 @@ class Console:
         if self._lifecycle.has_child:
             self._keeper.resize(self.facts.name, rows, columns)
 
-    def moved(self) -> None:
-        """A slow reader has read."""
+    def fell_behind(self, session: Session) -> None:
+        """A reader cannot take all there is."""
+        self.roster.lagging.add(session)
+
+    def moved(self, session: Session) -> None:
+        """A reader that was behind has read."""
+        if not session.blocked:
+            self.roster.lagging.discard(session)
         self._output.resume()
 
     def half_closed(self, session: Session) -> None:
@@ -288,7 +294,12 @@ class Console:
             log.wake()
 
     def _held(self) -> bool:
-        head, allowance, now = self.spool.head, self.spool.size // 2, self._loop.time()
-        return self.roster.held(head, allowance, now) or any(
+        """Whether the child has to wait for a reader; nearly always nobody is even behind."""
+        lagging = self.roster.lagging
+        head, allowance = self.spool.head, self.spool.size // 2
+        if not lagging and all(head - log.taken <= allowance for log in self._logs):
+            return False
+        now = self._loop.time()
+        return any(session.cursor.holds(head, allowance, now) for session in lagging) or any(
             log.held(head, allowance, now) for log in self._logs
         )

@@ -60,9 +60,10 @@ class Keyboard:
         if self._master < 0:
             return
         data = self._lines.feed(data, self._line_mode)
-        if data:
-            self._queue.append(memoryview(data))
-            self.waiting += len(data)
+        if not data:
+            return
+        self._queue.append(memoryview(data))
+        self.waiting += len(data)
         if self._timer is None:
             self._write()
 

@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable
 
 LIMIT = 4095
+_FINISHED = re.compile(rb".*[\n\r\x04\x15]", re.DOTALL)
 _LINE = re.compile(rb"[^\n\r\x04\x15]*[\n\r\x04\x15]?")
 _END = b"\n\r\x04\x15"
 
@@ -22,8 +23,8 @@ class LineLimit:
     def feed(self, data: bytes, line_mode: Callable[[], bool]) -> bytes:
         """``data`` without what the terminal would discard; ``discarded`` counts a line's."""
         if self._length + len(data) <= LIMIT or not line_mode():
-            last = max(data.rfind(end) for end in (b"\n", b"\r", b"\x04", b"\x15"))
-            self._length = len(data) - last - 1 + (self._length if last < 0 else 0)
+            finished = _FINISHED.match(data)
+            self._length = len(data) - finished.end() if finished else self._length + len(data)
             self.discarded = 0
             return data
         return b"".join(self._fit(line) for line in _LINE.findall(data) if line)

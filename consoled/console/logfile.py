@@ -5,7 +5,7 @@ happen in the thread of its Disk, which reads the spool by offset. What it copie
 ring is safe; what was overwritten before it came is counted and marked in the file.
 
 Threads: ``cursor`` belongs to the loop, everything with a leading underscore below ``_work``
-to the disk's thread; ``_taken`` is written by the thread and read by the loop.
+to the disk's thread; ``taken`` is written by the thread and read by the loop.
 
 Never true: a write on the loop's thread; a gap in the file without a mark (unless the server
 ends before the file can be written again).
@@ -104,7 +104,7 @@ class Logfile:
         self._failing = False
         self._reopen_wanted = False
         self._fd = fd
-        self._taken = spool.head
+        self.taken = spool.head
         self._rest = b""
         self._lost = 0
         self._lost_while_failing = 0
@@ -128,13 +128,13 @@ class Logfile:
 
     def held(self, head: int, allowance: int, now: float) -> bool:
         """Whether the child has to wait for the disk."""
-        self.cursor.advance(self._taken, now)
+        self.cursor.advance(self.taken, now)
         return not self._failing and self.cursor.holds(head, allowance, now)
 
     @property
     def idle(self) -> bool:
         """Whether everything is written that can be."""
-        return not self._busy and (self._taken >= self._spool.head or self._failing)
+        return not self._busy and (self.taken >= self._spool.head or self._failing)
 
     def _worked(self, report: Report) -> None:
         self._busy = False
@@ -148,7 +148,7 @@ class Logfile:
         if self._failing:
             self._failing = False
             self._on_trouble(notices.log_resumed(self._path, report.lost))
-        if self._taken < self._spool.head or self._reopen_wanted:
+        if self.taken < self._spool.head or self._reopen_wanted:
             self.wake()
 
     def _on_retry(self) -> None:
@@ -162,7 +162,7 @@ class Logfile:
         try:
             self._reopen_if_wanted()
             self._look()
-            while self._rest or self._taken < self._spool.head:
+            while self._rest or self.taken < self._spool.head:
                 self._write_some()
         except OSError as error:
             return Report(error)
@@ -174,7 +174,7 @@ class Logfile:
             self._reopen_wanted = False
             return
         stop = self._spool.head
-        while self._fd >= 0 and (self._rest or self._taken < stop):
+        while self._fd >= 0 and (self._rest or self.taken < stop):
             self._write_some()
         self._reopen_wanted = False
         self._close()
@@ -213,13 +213,13 @@ class Logfile:
         """Copy the next piece out of the ring, with a mark for what is gone."""
         spool = self._spool
         while True:
-            start = max(self._taken, spool.floor)
+            start = max(self.taken, spool.floor)
             stop = min(spool.head, start + _CHUNK)
             data = spool.read(start, stop)
             if spool.floor <= start:
                 break
-        gap = start - self._taken
-        self._taken = stop
+        gap = start - self.taken
+        self.taken = stop
         if gap:
             self._lost_while_failing += gap
         stamped = self._stamped(data, start, stop)

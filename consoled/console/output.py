@@ -58,14 +58,18 @@ class Output:
         self._tokens_at = 0.0
         self.hung_up = False
         """Whether nobody holds the terminal open: its last byte has been read."""
-        self.key_time = 0.0
-        """When somebody last typed, on the loop's clock."""
+        self._key_time = 0.0
 
     def open(self, master: int) -> None:
         """Read from this terminal from now on; the descriptor stays the caller's."""
         self._master = master
         self.hung_up = False
         self._watch()
+
+    def note_key(self) -> None:
+        """Somebody types: what comes next is an echo and must not wait for more."""
+        self._key_time = self._loop.time()
+        self._tokens = _SMALL_TOKENS
 
     def append(self, text: bytes) -> None:
         """Put a notice into the stream, after all that came before it."""
@@ -138,15 +142,18 @@ class Output:
             self._unwatch(_HELD_RECHECK)
             return
         now = self._loop.time()
-        keys = now - self.key_time < _KEYS_SECONDS
+        keys = now - self._key_time < _KEYS_SECONDS
         budget = _KEYS_BUDGET if keys else _BUDGET
         self.hung_up = False
         master, spool, readv = self._master, self._spool, os.readv
         start = spool.head
         drained = False
         try:
-            while spool.head - start < budget:
-                spool.head += readv(master, [spool.window()])
+            while not drained and spool.head - start < budget:
+                count = readv(master, [spool.window()])
+                spool.head += count
+                # A terminal gives less than it could only when it has no more.
+                drained = count < _SMALL
         except BlockingIOError:
             drained = True
         except OSError as error:

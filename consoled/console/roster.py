@@ -15,6 +15,8 @@ class Roster:
     def __init__(self, spool: Spool) -> None:
         self._spool = spool
         self._sessions: list[Session] = []
+        self.lagging: set[Session] = set()
+        """Those who cannot take all there is: only they can be behind."""
 
     def __iter__(self) -> Iterator[Session]:
         return iter(tuple(self._sessions))
@@ -28,6 +30,7 @@ class Roster:
 
     def remove(self, session: Session) -> None:
         """Forget a session; one that never came in is no error."""
+        self.lagging.discard(session)
         if session in self._sessions:
             self._sessions.remove(session)
 
@@ -37,15 +40,10 @@ class Roster:
 
     def deliver(self, start: int, head: int) -> None:
         """Send new output to everybody who can take it now."""
+        if not self._sessions:
+            return
         plain = not self._spool.contains(b"\xff", start, head)
         for view in self._spool.slices(start, head):
             for session in tuple(self._sessions):
                 session.deliver(start, view, plain)
             start += len(view)
-
-    def held(self, head: int, allowance: int, now: float) -> bool:
-        """Whether somebody who is reading makes the child wait; only the blocked can lag."""
-        return any(
-            session.blocked and session.cursor.holds(head, allowance, now)
-            for session in self._sessions
-        )

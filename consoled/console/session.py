@@ -56,7 +56,9 @@ class Host(Protocol):
 
     def half_closed(self, session: "Session") -> None: ...
 
-    def moved(self) -> None: ...
+    def fell_behind(self, session: "Session") -> None: ...
+
+    def moved(self, session: "Session") -> None: ...
 
     def left(self, session: "Session") -> None: ...
 
@@ -225,6 +227,7 @@ class Session:
             self.blocked = True
             self.cursor.progress = self._loop.time()
             self._loop.add_writer(self._peer.fileno(), self._on_writable)
+            self._host.fell_behind(self)
 
     def _unblock(self) -> None:
         if self.blocked:
@@ -233,7 +236,7 @@ class Session:
 
     def _on_writable(self) -> None:
         self.pump()
-        self._host.moved()
+        self._host.moved(self)
 
     # -- input ----------------------------------------------------------------------------
 

@@ -13,6 +13,8 @@ from typing import Final
 
 from consoled.errors import ConfigError
 
+_NO_COMMANDS: Final = iter(())
+
 RESTART_KEY: Final = 0x12  # ^R
 QUIT_KEY: Final = 0x11  # ^Q
 CARET: Final = ord("^")
@@ -102,8 +104,8 @@ class KeyFilter:
         RESTART and QUIT count only while the child is down, which an earlier command
         may have changed: the caller looks at the child before each.
         """
-        for key in self._pattern.finditer(data):
-            yield self._commands[key[0][0]]
+        keys = self._pattern.findall(data)
+        return (self._commands[key[0]] for key in keys) if keys else _NO_COMMANDS
 
     def strip(self, data: bytes) -> bytes:
         """What is left for the child (the same object if nothing was removed)."""
