@@ -37,7 +37,7 @@ class Disk:
     def submit(self, job: Job, done: Done | None = None) -> None:
         """Run ``job`` in the thread, then ``done`` with its result on the loop.
 
-        A job that fails hands the OSError it raised to ``done``.
+        A job that fails hands the exception it raised to ``done``: the thread lives on.
         """
         self._jobs.put((job, done))
 
@@ -46,7 +46,7 @@ class Disk:
             job, done = self._jobs.get()
             try:
                 result = job()
-            except OSError as error:
+            except Exception as error:
                 result = error
             if done is not None:
                 try:

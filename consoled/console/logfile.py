@@ -65,8 +65,7 @@ def open_log(path: str) -> int:
 class Report:
     """What a round of writing came to: the failure, or the bytes lost before it went well."""
 
-    failure: OSError | None = None
-    recovered: bool = False
+    failure: Exception | None = None
     lost: int = 0
 
 
@@ -136,13 +135,14 @@ class Logfile:
         """Whether everything is written that can be."""
         return not self._busy and (self.taken >= self._spool.head or self._failing)
 
-    def _worked(self, report: Report) -> None:
+    def _worked(self, result: Report | Exception) -> None:
         self._busy = False
+        report = Report(result) if isinstance(result, Exception) else result
         if report.failure is not None:
             self._retry = self._loop.call_later(_RETRY_SECONDS, self._on_retry)
             if not self._failing:
                 self._failing = True
-                reason = report.failure.strerror or str(report.failure)
+                reason = getattr(report.failure, "strerror", None) or repr(report.failure)
                 self._on_trouble(notices.log_failed(self._path, reason))
             return
         if self._failing:

@@ -25,7 +25,7 @@ from consoled.config.model import SpawnSpec
 from consoled.errors import SpawnError
 
 _REPORT_FD = 3
-_MAX_FD = os.sysconf("SC_OPEN_MAX")
+_MAX_FD = min(resource.getrlimit(resource.RLIMIT_NOFILE)[1] % 2**64, 2**20)
 _ALL_SIGNALS = signal.valid_signals()
 _RESETTABLE = tuple(_ALL_SIGNALS - {signal.SIGKILL, signal.SIGSTOP})
 FAILED_STATUS = 255

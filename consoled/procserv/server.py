@@ -213,8 +213,8 @@ class Server:
         """A socket's path may be deleted under us (tmp cleaners): make it anew."""
         self._paths.submit(partial(endpoints.restore, tuple(self._offers)), self._restored)
 
-    def _restored(self, found: Sequence[tuple[Offer, Offer | str]] | OSError) -> None:
-        for lost, new in () if isinstance(found, OSError) else found:
+    def _restored(self, found: Sequence[tuple[Offer, Offer | str]] | Exception) -> None:
+        for lost, new in () if isinstance(found, Exception) else found:
             if isinstance(new, str):
                 self._report_path(lost, new)
                 continue
