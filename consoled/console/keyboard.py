@@ -60,12 +60,22 @@ class Keyboard:
         if self._master < 0:
             return
         data = self._lines.feed(data, self._line_mode)
-        if not data:
-            return
-        self._queue.append(memoryview(data))
-        self.waiting += len(data)
-        if self._timer is None:
-            self._write()
+        if data and not self._queue:
+            data = data[self._try(data) :]
+        if data:
+            self._queue.append(memoryview(data))
+            self.waiting += len(data)
+            if self._timer is None:
+                self._write()
+
+    def _try(self, data: bytes | memoryview) -> int:
+        """Bytes that the terminal took: all, if it is hung up, which the keeper will tell."""
+        try:
+            return os.write(self._master, data)
+        except BlockingIOError:
+            return 0
+        except OSError:
+            return len(data)
 
     def _line_mode(self) -> bool:
         try:
@@ -76,20 +86,16 @@ class Keyboard:
     def _write(self) -> None:
         while self._queue:
             chunk = self._queue[0]
-            try:
-                count = os.write(self._master, chunk)
-            except BlockingIOError:
+            count = self._try(chunk)
+            if count == 0:
                 self._arm()
                 return
-            except OSError:  # the terminal is hung up: its end will be told by the keeper
-                self._empty()
-                break
             self._retry = _FIRST_RETRY
-            self._took(count)
             if count < len(chunk):
                 self._queue[0] = chunk[count:]
             else:
                 self._queue.popleft()
+            self._took(count)
         self._disarm()
 
     def _took(self, count: int) -> None:
