@@ -12,6 +12,7 @@ import os
 import time
 from collections import deque
 from collections.abc import Callable
+from typing import Protocol
 
 from consoled.config.model import RestartPolicy, SpawnSpec
 from consoled.console.keyboard import Keyboard
@@ -46,6 +47,16 @@ _EXCESS = 4096
 """Bytes one user may type into a full queue before they are paused; keys still work in them."""
 
 
+class Door(Protocol):
+    """Where peers come from: told what only a transport can look after."""
+
+    def half_closed(self, session: Session) -> None: ...
+
+    def paused(self, session: Session, paused: bool) -> None: ...
+
+    def left(self, session: Session) -> None: ...
+
+
 class Console:
     """One console from its first child to the end of the server.
 
@@ -75,7 +86,7 @@ class Console:
         self.roster = Roster(self.spool)
         self._logs: list[Logfile] = []
         self._lifecycle = Lifecycle(policy)
-        self._keyboard = Keyboard(loop, self._on_room)
+        self._keyboard = Keyboard(loop, self._on_room, self._on_stall)
         self._output = Output(loop, self.spool, self._deliver, self._held, self._on_end_of_output)
         self._inputs: deque[Input] = deque()
         self._timer: asyncio.TimerHandle | None = None
@@ -84,8 +95,7 @@ class Console:
         self._pid: int | None = None
         self._child_started = ""
         self._window: tuple[int, int] | None = None
-        self.on_half_closed: Callable[[Session], None] = Session.close
-        self.on_left: Callable[[Session], None] = lambda session: None
+        self.door: Door | None = None
         self.status: int | None = None
         """Wait status of the child that ended last."""
         keeper.open(facts.name, self.spool, self)
@@ -133,23 +143,35 @@ class Console:
     def typed(self, session: Session, data: bytes) -> None:
         """A user has typed: command keys act, the rest goes to the child."""
         self._output.note_key()
+        was_up = self._lifecycle.has_child
         for command in self._keys.commands(data):
             self._on_key(session, command)
-        if not self._lifecycle.has_child:
+        # What was typed at a child that is down is lost, also when it brought the child up.
+        if not (was_up and self._lifecycle.has_child):
             return
-        was_full, discarded = self._keyboard.full, self._keyboard.discarded
+        discarded = self._keyboard.discarded
         self._keyboard.type(self._keys.strip(data))
         if self._keyboard.discarded > discarded == 0:
             session.say(notices.line_too_long(self._keyboard.discarded))
         if self._keyboard.full:
-            self._hold_back(session, len(data), was_full)
+            session.excess += len(data)
+            if session.excess > _EXCESS:
+                session.pause()
 
-    def _hold_back(self, session: Session, count: int, was_full: bool) -> None:
-        if not was_full:
-            session.say(notices.input_waits(self._keyboard.waiting))
-        session.excess += count
-        if session.excess > _EXCESS:
-            session.pause()
+    def _on_stall(self) -> None:
+        """The child does not read: tell those who type at it, do not wait for those who left."""
+        for session in self.roster:
+            if session.gone:
+                session.close()
+            elif session.excess:
+                session.say(notices.input_waits(self._keyboard.waiting))
+
+    def hung_up(self, session: Session) -> None:
+        """A peer has gone; what it sent before is still typed, if the child reads it."""
+        if session.paused and not self._keyboard.stalled:
+            session.gone = True
+        else:
+            session.close()
 
     def _on_room(self) -> None:
         for session in self.roster:
@@ -187,12 +209,19 @@ class Console:
 
     def half_closed(self, session: Session) -> None:
         """A peer has closed its sending side."""
-        self.on_half_closed(session)
+        if self.door is not None:
+            self.door.half_closed(session)
+
+    def paused(self, session: Session, paused: bool) -> None:
+        """A peer's input is not read for now, or is again."""
+        if self.door is not None:
+            self.door.paused(session, paused)
 
     def left(self, session: Session) -> None:
         """A session is about to be closed."""
         self.roster.remove(session)
-        self.on_left(session)
+        if self.door is not None:
+            self.door.left(session)
         self._output.resume()
 
     # -- what the keeper says -------------------------------------------------------------

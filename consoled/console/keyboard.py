@@ -18,15 +18,31 @@ from consoled.console.linelimit import LineLimit
 CAPACITY = 64 * 1024
 """Bytes of input that wait for a child before its writers are paused."""
 
+_STALL_SECONDS = 1.0
+"""A full queue is normal while a paste runs; one that does not move for so long is news."""
+
 _FIRST_RETRY, _LAST_RETRY = 0.01, 1.0
 
 
 class Keyboard:
-    """Input queue of one child's terminal; without a child, input is dropped."""
+    """Input queue of one child's terminal; without a child, input is dropped.
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, on_room: Callable[[], None]) -> None:
+    ``on_room`` is called when a full queue is no longer full, ``on_stall`` once when it stays
+    full because the child does not read at all.
+    """
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        on_room: Callable[[], None],
+        on_stall: Callable[[], None],
+    ) -> None:
         self._loop = loop
         self._on_room = on_room
+        self._on_stall = on_stall
+        self._progress = 0.0
+        self.stalled = False
+        """Whether the queue is full because the child does not read at all."""
         self._master = -1
         self._queue: deque[memoryview] = deque()
         self._retry = _FIRST_RETRY
@@ -63,6 +79,8 @@ class Keyboard:
         if data and not self._queue:
             data = data[self._try(data) :]
         if data:
+            if not self._queue:
+                self._progress = self._loop.time()
             self._queue.append(memoryview(data))
             self.waiting += len(data)
             if self._timer is None:
@@ -89,7 +107,9 @@ class Keyboard:
             count = self._try(chunk)
             if count == 0:
                 self._arm()
+                self._look_for_stall()
                 return
+            self._progress, self.stalled = self._loop.time(), False
             self._retry = _FIRST_RETRY
             if count < len(chunk):
                 self._queue[0] = chunk[count:]
@@ -106,6 +126,7 @@ class Keyboard:
 
     def _empty(self) -> None:
         self._queue.clear()
+        self.stalled = False
         self._took(self.waiting)
 
     def _arm(self) -> None:
@@ -118,6 +139,12 @@ class Keyboard:
         self._loop.add_writer(self._master, self._write)
         self._timer = self._loop.call_later(self._retry, self._write)
         self._retry = min(2 * self._retry, _LAST_RETRY)
+
+    def _look_for_stall(self) -> None:
+        overdue = self._loop.time() - self._progress >= _STALL_SECONDS
+        if overdue and self.full and not self.stalled:
+            self.stalled = True
+            self._on_stall()
 
     def _disarm(self) -> None:
         if self._timer is not None:

@@ -36,7 +36,7 @@ class Roster:
 
     def count(self, role: Role) -> int:
         """How many peers of a role can still speak."""
-        return sum(s.role is role and not s.half_closed for s in self._sessions)
+        return sum(s.role is role and not (s.half_closed or s.gone) for s in self._sessions)
 
     def deliver(self, start: int, head: int) -> None:
         """Send new output to everybody who can take it now."""

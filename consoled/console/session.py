@@ -56,6 +56,8 @@ class Host(Protocol):
 
     def half_closed(self, session: "Session") -> None: ...
 
+    def paused(self, session: "Session", paused: bool) -> None: ...
+
     def fell_behind(self, session: "Session") -> None: ...
 
     def moved(self, session: "Session") -> None: ...
@@ -100,7 +102,9 @@ class Session:
         self.blocked = False
         self.open = True
         self.half_closed = False
-        self._paused = False
+        self.gone = False
+        """Whether the peer has closed altogether, with input of it still unread."""
+        self.paused = False
         self._typed_any = False
         self.excess = 0
         self._idle: asyncio.TimerHandle | None = None
@@ -242,15 +246,17 @@ class Session:
 
     def pause(self) -> None:
         """Read no more of this peer for now: it types faster than the child reads."""
-        if not self._paused and self.open and not self.half_closed:
-            self._paused = True
+        if not self.paused and self.open and not self.half_closed:
+            self.paused = True
             self._loop.remove_reader(self._peer.fileno())
+            self._host.paused(self, True)
 
     def resume(self) -> None:
         """Read this peer again."""
         self.excess = 0
-        if self._paused and self.open:
-            self._paused = False
+        if self.paused and self.open:
+            self.paused = False
+            self._host.paused(self, False)
             self._loop.add_reader(self._peer.fileno(), self._on_readable)
 
     def _on_readable(self) -> None:

@@ -7,6 +7,7 @@ spool, and lets go of what belongs to the transport when the session ends.
 import asyncio
 import socket
 from collections.abc import Callable
+from functools import partial
 
 from consoled.console.console import Console
 from consoled.console.logfile import render_stamped
@@ -37,8 +38,7 @@ class AttachFrontend:
         self._replay = replay
         self._stamper = stamper
         self._hangups = HangupWatch(loop)
-        console.on_half_closed = self._on_half_closed
-        console.on_left = self._on_left
+        console.door = self
         self._sockets: dict[Session, socket.socket] = {}
 
     def user(self, peer: socket.socket, *, raw: bool) -> None:
@@ -93,7 +93,8 @@ class AttachFrontend:
         self._console.roster.add(session)
         session.begin(text, b"" if raw else telnet.GREETING)
 
-    def _on_half_closed(self, session: Session) -> None:
+    def half_closed(self, session: Session) -> None:
+        """Find out when a peer that sends no more has gone altogether."""
         peer = self._sockets.get(session)
         if peer is None:  # a terminal that has hung up is gone
             session.close()
@@ -104,7 +105,17 @@ class AttachFrontend:
         if session.open:
             self._hangups.watch(peer.fileno(), session.close)
 
-    def _on_left(self, session: Session) -> None:
+    def paused(self, session: Session, paused: bool) -> None:
+        """Nobody reads a paused peer, so somebody else has to see it go."""
+        peer = self._sockets.get(session)
+        if peer is not None and paused:
+            probe_soon(peer)
+            self._hangups.watch(peer.fileno(), partial(self._console.hung_up, session))
+        elif peer is not None:
+            self._hangups.forget(peer.fileno())
+
+    def left(self, session: Session) -> None:
+        """Give back what the transport has lent."""
         peer = self._sockets.pop(session, None)
         if peer is not None:
             self._hangups.forget(peer.fileno())

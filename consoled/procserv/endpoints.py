@@ -46,7 +46,10 @@ def _bind(
     role = "log" if is_log else "control"
     try:
         if isinstance(endpoint, UnixEndpoint):
-            return [unix.bind(endpoint, unix.find_owner(endpoint))]
+            bound = unix.bind(endpoint, unix.find_owner(endpoint))
+            if bound.warning is not None:
+                warn(bound.warning)
+            return [bound]
         return tcp.bind(_addresses(endpoint, is_log, options, warn), endpoint.port)
     except EndpointError as error:
         raise EndpointError(f"cannot open {role} endpoint {error}", error.errno) from error
@@ -102,8 +105,7 @@ def _rebind(offer: Offer) -> Offer | str:
     endpoint = offer.endpoint
     assert isinstance(endpoint, UnixEndpoint)
     try:
-        # The path as it was first resolved: the working directory may have moved.
-        bound = unix.bind(replace(endpoint, path=offer.bound.path or ""), unix.find_owner(endpoint))
+        bound = unix.bind(endpoint, unix.find_owner(endpoint))
     except EndpointError as error:
-        return "held by another server" if error.errno == errno.EADDRINUSE else str(error)
-    return replace(offer, bound=replace(bound, address=offer.bound.address))
+        return "is held by another server" if error.errno == errno.EADDRINUSE else str(error)
+    return replace(offer, bound=bound)

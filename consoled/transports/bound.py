@@ -11,7 +11,8 @@ class Bound:
     """One listening socket of an endpoint.
 
     ``address`` is the line of it in the info file (``tcp:127.0.0.1:2000``, ``unix:PATH``);
-    ``path`` names the file of a UNIX socket, with the ``identity`` (device, inode) it had.
+    ``path`` names the file of a UNIX socket, with the ``identity`` (device, inode) it had;
+    ``warning`` is what could not be done for it.
     """
 
     listening: socket.socket
@@ -19,6 +20,7 @@ class Bound:
     raw: bool = False
     path: str | None = None
     identity: tuple[int, int] | None = None
+    warning: str | None = None
 
 
 def describe_process(pid: int) -> str:

@@ -46,13 +46,13 @@ def bind(endpoint: UnixEndpoint, owner: Owner) -> Bound:
     """Listen on an endpoint; EndpointError says who or what is in the way."""
     if endpoint.abstract:
         return _bind_abstract(endpoint)
-    path = os.path.abspath(endpoint.path)
+    # As given, for a path that is too long for a socket may be short from where we are.
+    path = endpoint.path
     with _locked_directory(path):
         _make_way(path)
         listening = _bind_closed(path)
         try:
-            if owner != (-1, -1):
-                os.chown(path, *owner)
+            warning = _give(path, owner)
             os.chmod(path, endpoint.mode)
             listening.listen(BACKLOG)
         except OSError as error:
@@ -61,7 +61,17 @@ def bind(endpoint: UnixEndpoint, owner: Owner) -> Bound:
             raise _refusal(path, error) from error
     status = os.stat(path)
     identity = (status.st_dev, status.st_ino)
-    return Bound(listening, f"unix:{endpoint.path}", endpoint.raw, path, identity)
+    return Bound(listening, f"unix:{path}", endpoint.raw, path, identity, warning)
+
+
+def _give(path: str, owner: Owner) -> str | None:
+    """Change the owner; as in procServ a socket that stays ours is no reason to stop."""
+    try:
+        if owner != (-1, -1):
+            os.chown(path, *owner)
+    except OSError as error:
+        return f"{path}: cannot change its owner: {os.strerror(error.errno or 0)}"
+    return None
 
 
 def is_ours(bound: Bound) -> bool:
@@ -99,7 +109,7 @@ def _new_socket() -> socket.socket:
 @contextmanager
 def _locked_directory(path: str) -> Iterator[None]:
     """Keep others of our kind from taking a path in the same directory meanwhile."""
-    directory = os.path.dirname(path)
+    directory = os.path.dirname(path) or "."
     try:
         fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     except OSError as error:
@@ -166,8 +176,8 @@ def _bind_closed(path: str) -> socket.socket:
 
 def _refusal(path: str, error: OSError) -> EndpointError:
     number = error.errno or 0
-    text = f"{path}: {os.strerror(number)}"
-    directory = os.path.dirname(path)
+    text = f"{path}: {os.strerror(number) if number else error}"
+    directory = os.path.dirname(path) or "."
     if number == errno.ENOENT:
         text += f"; make its directory first: mkdir -p {directory}"
     elif number in (errno.EACCES, errno.EPERM):
