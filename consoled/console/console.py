@@ -124,7 +124,7 @@ class Console:
     @property
     def settled(self) -> bool:
         """Whether every reader and log has taken what it can."""
-        behind = any(session.blocked for session in self.roster)
+        behind = any(session.outlet.blocked for session in self.roster)
         return not behind and all(log.idle for log in self._logs)
 
     def standing(self) -> notices.Standing:
@@ -203,7 +203,7 @@ class Console:
 
     def moved(self, session: Session) -> None:
         """A reader that was behind has read."""
-        if not session.blocked:
+        if not session.outlet.blocked:
             self.roster.lagging.discard(session)
         self._output.resume()
 
@@ -329,6 +329,6 @@ class Console:
         if not lagging and all(head - log.taken <= allowance for log in self._logs):
             return False
         now = self._loop.time()
-        return any(session.cursor.holds(head, allowance, now) for session in lagging) or any(
+        return any(session.outlet.cursor.holds(head, allowance, now) for session in lagging) or any(
             log.held(head, allowance, now) for log in self._logs
         )

@@ -1,43 +1,26 @@
 """Session: a peer attached to one console.
 
-Owned by the console's roster until it is closed. Output reaches it by a cursor on the spool,
-never by a queue: the bytes in ``_pending`` are only those that had to be made for this peer
-(greeting, negotiation, escaped or stamped output) and are bounded. A peer that takes nothing
-costs nothing and holds nobody; when it reads again it is told what it missed.
+Owned by the console's roster until it is closed. What it is sent is its Outlet's business;
+here is what it says: keys, telnet, the closing of its sending side, its end.
 
-Never true: a blocking send; a pending text longer than _PENDING_LIMIT plus one chunk.
+Never true: a peer that is read while its console's keyboard has no room for it; a peer that
+is closed twice.
 """
 
 import asyncio
-from collections.abc import Callable
 from enum import Enum, auto
 from typing import Protocol
 
-from consoled.console.cursor import Cursor
+from consoled.console.outlet import Outlet, Peer, Render
 from consoled.errors import RemoteProtocolError
 from consoled.keeper.spool import Spool
-from consoled.protocol import notices
 from consoled.protocol.guard import looks_like_http
 from consoled.protocol.telnet import TelnetCodec, escape
 
-_CHUNK = 64 * 1024
 _RECEIVE = 4096
-_PENDING_LIMIT = 64 * 1024
-_REPLY_LIMIT = 4096
+_REPLY_LIMIT = 68 * 1024
 _ANSWER_IDLE = 5.0
-"""Seconds without output after which a peer that typed and then closed its sending side is done."""
-
-
-class Peer(Protocol):
-    """A connected peer, non-blocking; a socket is one."""
-
-    def fileno(self) -> int: ...
-
-    def send(self, data: memoryview | bytes, /) -> int: ...
-
-    def recv(self, size: int, /) -> bytes: ...
-
-    def close(self) -> None: ...
+"""Seconds without output after which a peer that typed and closed its sending side is done."""
 
 
 class Role(Enum):
@@ -65,14 +48,11 @@ class Host(Protocol):
     def left(self, session: "Session") -> None: ...
 
 
-Transform = Callable[[int, int], bytes]
-
-
 class Session:
-    """One attached peer, its codec and its cursor.
+    """One attached peer.
 
-    ``codec`` None makes the peer raw. ``render(start, stop)`` gives the bytes to show in
-    place of the plain ones (line stamps of log endpoints).
+    ``codec`` None makes the peer raw; ``render`` shows it other bytes than the spool's (line
+    stamps of log endpoints); a ``guarded`` peer is dropped if it begins to talk HTTP.
     """
 
     def __init__(
@@ -83,31 +63,31 @@ class Session:
         host: Host,
         role: Role,
         *,
-        codec: TelnetCodec | None = None,
-        render: Transform | None = None,
-        guarded: bool = False,
         start: int,
+        codec: TelnetCodec | None = None,
+        render: Render | None = None,
+        guarded: bool = False,
     ) -> None:
         self._peer = peer
-        self._send = peer.send
         self._loop = loop
-        self._spool = spool
         self._host = host
-        self.role = role
         self._codec = codec
-        self._render = render
         self._guarded = guarded
-        self.cursor = Cursor(start, loop.time())
-        self._pending = bytearray()
-        self.blocked = False
+        self._typed_any = False
+        self._idle: asyncio.TimerHandle | None = None
+        self.role = role
+        self.outlet = Outlet(
+            peer, loop, spool, self, start=start, escaped=codec is not None, render=render
+        )
+        self.say = self.outlet.say
+        self.deliver = self.outlet.deliver
         self.open = True
         self.half_closed = False
         self.gone = False
         """Whether the peer has closed altogether, with input of it still unread."""
         self.paused = False
-        self._typed_any = False
         self.excess = 0
-        self._idle: asyncio.TimerHandle | None = None
+        """Bytes this peer has typed into a keyboard that was full."""
 
     @property
     def speaks_telnet(self) -> bool:
@@ -116,131 +96,22 @@ class Session:
 
     def begin(self, text: bytes, negotiation: bytes) -> None:
         """Greet the peer and start listening to it."""
-        self._pending += (escape(text) if self._codec is not None else text) + negotiation
         self._loop.add_reader(self._peer.fileno(), self._on_readable)
-        self.pump()
+        self.outlet.push((escape(text) if self._codec is not None else text) + negotiation)
 
-    # -- output ---------------------------------------------------------------------------
+    # -- what the outlet tells ------------------------------------------------------------
 
-    def say(self, text: bytes) -> None:
-        """Send ``text`` to this peer alone, escaped as its codec needs."""
-        self._push(escape(text) if self._codec is not None else text)
+    def fell_behind(self) -> None:
+        """The peer cannot take all there is."""
+        self._host.fell_behind(self)
 
-    def negotiate(self, commands: bytes) -> None:
-        """Send telnet commands as they are."""
-        self._push(commands)
-
-    def _push(self, data: bytes) -> None:
-        self._pending += data
-        if not self.blocked:
-            self.pump()
-
-    def deliver(self, start: int, view: memoryview, plain: bool) -> None:
-        """Send new output, ``view``, which begins at ``start``; hot path.
-
-        ``plain`` tells that it holds no 0xFF. A peer that is behind, or needs other bytes
-        than these, takes the general way.
-        """
-        if self.blocked:
-            return
-        cursor = self.cursor
-        if cursor.position != start or self._render is not None or self._idle is not None:
-            self.pump()
-            return
-        if not plain and self._codec is not None:
-            self.pump()
-            return
-        try:
-            count = self._send(view)
-        except BlockingIOError:
-            count = 0
-        except OSError:
-            self.close()
-            return
-        cursor.position += count
-        if count < len(view):
-            self._block()
-
-    def pump(self) -> None:
-        """Send until the peer has everything or takes no more."""
-        try:
-            while self.open and (self._pending or self.cursor.position < self._spool.head):
-                if not self._step():
-                    self._block()
-                    return
-        except OSError:
-            self.close()
-            return
-        if self.open:
-            self._unblock()
-
-    def _step(self) -> bool:
-        """Send one piece; False when the peer takes no more for now."""
-        if not self._pending:
-            self._skip_overwritten()
-            view = self._plain_piece()
-            if view is not None:
-                return self._send_some(view, self.cursor.position)
-            self._render_piece()
-        count = self._try(bytes(self._pending) if len(self._pending) < _CHUNK else self._pending)
-        del self._pending[:count]
-        if count:
-            self.cursor.progress = self._loop.time()
-        return count > 0
-
-    def _try(self, data: memoryview | bytes | bytearray) -> int:
-        try:
-            return self._send(data)  # type: ignore[arg-type]
-        except BlockingIOError:
-            return 0
-
-    def _send_some(self, view: memoryview, position: int) -> bool:
-        count = self._try(view)
-        if count:
-            self.cursor.advance(position + count, self._loop.time())
-            self._rearm_idle()
-        return count == len(view)
-
-    def _plain_piece(self) -> memoryview | None:
-        """The next bytes if they can be sent as they lie in the spool."""
-        if self._render is not None:
-            return None
-        start, stop = self.cursor.position, min(self._spool.head, self.cursor.position + _CHUNK)
-        view = self._spool.slices(start, stop)[0]
-        if self._codec is not None and self._spool.contains(b"\xff", start, start + len(view)):
-            return None
-        return view
-
-    def _render_piece(self) -> None:
-        start, stop = self.cursor.position, min(self._spool.head, self.cursor.position + _CHUNK)
-        data = self._render(start, stop) if self._render else self._spool.read(start, stop)
-        self._pending += escape(data) if self._codec is not None else data
-        self.cursor.advance(stop, self._loop.time())
-        self._rearm_idle()
-
-    def _skip_overwritten(self) -> None:
-        """Jump over what the ring no longer holds, half a ring ahead, and say so."""
-        if self.cursor.position >= self._spool.floor:
-            return
-        target = self._spool.head - self._spool.size // 2
-        missed = self.cursor.skip_to(target, self._loop.time())
-        self._pending += notices.skipped(missed)
-
-    def _block(self) -> None:
-        if not self.blocked and self.open:
-            self.blocked = True
-            self.cursor.progress = self._loop.time()
-            self._loop.add_writer(self._peer.fileno(), self._on_writable)
-            self._host.fell_behind(self)
-
-    def _unblock(self) -> None:
-        if self.blocked:
-            self.blocked = False
-            self._loop.remove_writer(self._peer.fileno())
-
-    def _on_writable(self) -> None:
-        self.pump()
+    def moved(self) -> None:
+        """The peer has taken something, perhaps all."""
         self._host.moved(self)
+
+    def lost(self) -> None:
+        """The peer cannot be written to any more."""
+        self.close()
 
     # -- input ----------------------------------------------------------------------------
 
@@ -278,40 +149,42 @@ class Session:
     def _receive(self, data: bytes) -> None:
         if self._codec is not None:
             try:
-                decoded = self._codec.feed(data)
+                data, reply, window = self._codec.feed(data)
             except RemoteProtocolError:
                 self.close()
                 return
-            data = decoded.data
-            if decoded.window is not None and self.role is Role.WRITER:
-                self._host.resized(*decoded.window)
-            if decoded.reply and not self._reply(decoded.reply):
-                return
+            if window is not None and self.role is Role.WRITER:
+                self._host.resized(*window)
+            if reply:
+                self._reply(reply)
         if data and self.role is Role.WRITER:
             self._typed_any = True
             self._host.typed(self, data)
 
-    def _reply(self, reply: bytes) -> bool:
+    def _reply(self, reply: bytes) -> None:
         """Answer options; a peer that asks and asks without reading is dropped."""
-        if self.blocked and len(self._pending) + len(reply) > _PENDING_LIMIT + _REPLY_LIMIT:
+        if self.outlet.waiting + len(reply) > _REPLY_LIMIT:
             self.close()
-            return False
-        self.negotiate(reply)
-        return self.open
+        else:
+            self.outlet.push(reply)
 
     # -- the end --------------------------------------------------------------------------
+
+    def probe(self, no_operation: bytes) -> None:
+        """Send what a living peer does not mind, to hear of a dead one."""
+        self.outlet.push(no_operation)
 
     def _on_end(self) -> None:
         """The peer sends no more, but may well read on."""
         self._loop.remove_reader(self._peer.fileno())
         self.half_closed = True
-        self._rearm_idle()
+        if self._typed_any:
+            self._await_answer()
+            self.outlet.on_sent = self._await_answer
         self._host.half_closed(self)
 
-    def _rearm_idle(self) -> None:
+    def _await_answer(self) -> None:
         """Whoever typed and closed its side waits for an answer, not for ever."""
-        if not (self.half_closed and self._typed_any):
-            return
         if self._idle is not None:
             self._idle.cancel()
         self._idle = self._loop.call_later(_ANSWER_IDLE, self.close)
@@ -324,7 +197,6 @@ class Session:
         if self._idle is not None:
             self._idle.cancel()
         self._loop.remove_reader(self._peer.fileno())
-        self._loop.remove_writer(self._peer.fileno())
-        self.blocked = False
+        self.outlet.close()
         self._host.left(self)
         self._peer.close()

@@ -11,7 +11,8 @@ from functools import partial
 
 from consoled.console.console import Console
 from consoled.console.logfile import render_stamped
-from consoled.console.session import Peer, Role, Session
+from consoled.console.outlet import Peer
+from consoled.console.session import Role, Session
 from consoled.protocol import notices, telnet
 from consoled.protocol.stamp import LineStamper
 from consoled.transports.hangup import HangupWatch, probe_soon
@@ -101,7 +102,7 @@ class AttachFrontend:
             return
         probe_soon(peer)
         if session.speaks_telnet:
-            session.negotiate(_NO_OPERATION)
+            session.probe(_NO_OPERATION)
         if session.open:
             self._hangups.watch(peer.fileno(), session.close)
 

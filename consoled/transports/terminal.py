@@ -28,7 +28,7 @@ class TerminalPeer:
         """The terminal's descriptor."""
         return self._fd
 
-    def send(self, data: memoryview | bytes, /) -> int:
+    def send(self, data: memoryview | bytes | bytearray, /) -> int:
         """Show bytes; BlockingIOError when the terminal is stopped."""
         return os.write(self._fd, data)
 
