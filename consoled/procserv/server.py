@@ -205,7 +205,13 @@ class Server:
     def _take_terminal(self) -> None:
         wanted = self._options.foreground and self._options.logfile != "-"
         if wanted and not self._options.debug and in_foreground(0):
-            self._frontend.terminal(TerminalPeer(0))
+            terminal = TerminalPeer(0)
+            self._frontend.terminal(terminal)
+            self._loop.add_signal_handler(signal.SIGWINCH, self._resized, terminal)
+
+    def _resized(self, terminal: TerminalPeer) -> None:
+        if terminal.fileno() >= 0:
+            self._console.resized(*terminal.size())
 
     # -- looking after paths --------------------------------------------------------------
 
