@@ -52,6 +52,16 @@ class Child:
         """The pty master's descriptor, non-blocking."""
         return int(self._pty.fd)
 
+    def lend(self) -> int:
+        """A descriptor of the master for somebody else; without one the child is ended."""
+        try:
+            return os.dup(self.master)
+        except OSError as error:
+            self.signal(signal.SIGKILL)
+            self.reap()
+            self.close()
+            raise _refusal("fork", error) from error
+
     def resize(self, rows: int, columns: int) -> None:
         """Tell the terminal its size; the foreground group gets SIGWINCH."""
         self._pty.setwinsize(rows, columns)
@@ -100,7 +110,7 @@ def spawn(spec: SpawnSpec) -> Child:
     try:
         master, slave = os.openpty()
     except OSError as error:
-        raise SpawnError("pty", error.errno or 0, os.strerror(error.errno or 0)) from error
+        raise _refusal("pty", error) from error
     try:
         report, told = os.pipe()
         try:
@@ -112,11 +122,23 @@ def spawn(spec: SpawnSpec) -> Child:
             os.close(told)
     except OSError as error:
         os.close(master)
-        raise SpawnError("fork", error.errno or 0, os.strerror(error.errno or 0)) from error
+        raise _refusal("fork", error) from error
     finally:
         os.close(slave)
     os.set_blocking(master, False)
-    return Child(pid, master, report)
+    try:
+        return Child(pid, master, report)
+    except OSError as error:  # no descriptor for the pidfd: a child nobody could watch
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+        os.close(master)
+        os.close(report)
+        raise _refusal("fork", error) from error
+
+
+def _refusal(step: str, error: OSError) -> SpawnError:
+    number = error.errno or 0
+    return SpawnError(step, number, os.strerror(number))
 
 
 def _fork(spec: SpawnSpec, slave: int, told: int) -> int:

@@ -66,7 +66,7 @@ class Keeper:
         self._release(held)
         try:
             child = spawn(spec)
-            master = os.dup(child.master)
+            master = child.lend()
         except SpawnError as error:
             held.owner.failed(error)
             return

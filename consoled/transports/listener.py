@@ -15,20 +15,23 @@ from consoled.protocol import notices
 
 BACKLOG = 1024
 _PER_WAKE = 64
-_KEPT_BACK = 24
-"""Descriptors never given to clients: pty, pipe, pidfd, log and loop need some."""
+_KEPT_BACK = 12
+"""Descriptors never given to clients: a new child needs six, a log or socket made anew three."""
 
 _KEEPALIVE = (60, 15, 4)
 
 
 class Room:
-    """How many connections a process can take, and a way to refuse when it can take none."""
+    """How many connections a process can take, and a way to refuse when it can take none.
+
+    To be made when everything else that a server holds is open already.
+    """
 
     def __init__(self) -> None:
         self.taken = 0
         self._spare = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
         soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-        self.limit = max(1, soft - _KEPT_BACK)
+        self.limit = max(1, soft - len(os.listdir("/proc/self/fd")) - _KEPT_BACK)
 
     @property
     def full(self) -> bool:

@@ -13,6 +13,7 @@ import pwd
 import socket
 import stat
 import struct
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -20,6 +21,8 @@ from consoled.config.endpoint import UnixEndpoint
 from consoled.errors import ConfigError, EndpointError
 from consoled.transports.bound import Bound, describe_process
 from consoled.transports.listener import BACKLOG
+
+_LOCK_PATIENCE, _LOCK_RETRY = 2.0, 0.02
 
 Owner = tuple[int, int]
 """uid and gid to give a socket; -1 leaves either as it is."""
@@ -108,17 +111,32 @@ def _new_socket() -> socket.socket:
 
 @contextmanager
 def _locked_directory(path: str) -> Iterator[None]:
-    """Keep others of our kind from taking a path in the same directory meanwhile."""
+    """Keep others of our kind from taking a path in the same directory meanwhile.
+
+    Anybody who may open a directory may lock it, so the lock is waited for only so long;
+    without it the probe still protects a living server.
+    """
     directory = os.path.dirname(path) or "."
     try:
         fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     except OSError as error:
         raise _refusal(path, error) from error
     try:
-        fcntl.flock(fd, fcntl.LOCK_EX)
+        _lock(fd)
         yield
     finally:
         os.close(fd)
+
+
+def _lock(fd: int) -> None:
+    deadline = time.monotonic() + _LOCK_PATIENCE
+    while time.monotonic() < deadline:
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            time.sleep(_LOCK_RETRY)
+        else:
+            return
 
 
 def _make_way(path: str) -> None:
