@@ -24,12 +24,18 @@ class Bound:
 
 
 def describe_process(pid: int) -> str:
-    """A process as people look for it: its name and pid."""
+    """A process as people look for it: its name and pid.
+
+    The kernel keeps 15 characters of a name; the rest is found among the first words of the
+    command line, where a script's name stands behind its interpreter's.
+    """
     try:
         name = Path(f"/proc/{pid}/comm").read_text(errors="replace").strip()
+        words = Path(f"/proc/{pid}/cmdline").read_text(errors="replace").split("\0")
     except OSError:
         return f"process {pid}"
-    return f"{name} (pid {pid})"
+    whole = [base for word in words[:3] if (base := os.path.basename(word)).startswith(name)]
+    return f"{whole[0] if whole else name} (pid {pid})"
 
 
 def tcp_holder(port: int) -> str | None:

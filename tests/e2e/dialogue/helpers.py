@@ -86,13 +86,18 @@ def read_up(peer: Peer) -> int:
     return pid
 
 
-def attach_raw(lab: Lab, *options: str, sync: bytes = b"~") -> tuple[Server, Peer]:
-    """A server with the raw echo child, and a client that knows it is up and raw."""
-    server = lab.start(*options, command=RAW_ECHO)
+def raw_client(server: Server) -> Peer:
+    """A client of a raw echo child that is known to be up and raw."""
     peer = server.attach()
-    peer.send(sync)
-    peer.read_until(b"<%02x>" % sync[0])
-    return server, peer
+    peer.send(b"~")
+    peer.read_until(b"<7e>")
+    return peer
+
+
+def attach_raw(lab: Lab, *options: str) -> tuple[Server, Peer]:
+    """A server with the raw echo child, and a client of it."""
+    server = lab.start(*options, command=RAW_ECHO)
+    return server, raw_client(server)
 
 
 def echoed(peer: Peer, data: bytes, end: bytes = b"z") -> bytes:

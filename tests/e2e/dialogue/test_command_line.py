@@ -195,7 +195,7 @@ def test_noautorestart_leaves_the_child_down_until_asked(lab: Lab) -> None:
     peer = server.talk()
     peer.send(b"exit 0\n")
     assert read_death(lab, peer).fate == b"auto restart is disabled"
-    peer.drain(1.2)  # procServ would restart within 0.5 s
+    peer.drain(0.8)  # procServ would restart within 0.5 s
     assert peer.pending() == b""
     _, lines = server.greet()
     assert b'@@@ Child "ioc" is SHUT DOWN' in lines

@@ -48,11 +48,13 @@ def test_port_listens_on_loopback(lab: Lab) -> None:
 
 
 @cites("1.1/port blanks", "1.1/address")
-@pytest.mark.parametrize("spec", [" 0 ", "\t0", "127.0.0.1:0", " 127.0.0.1 : 0 "])
-def test_blanks_and_loopback_address(lab: Lab, spec: str) -> None:
-    server = lab.start(endpoints=(spec,))
-    assert re.fullmatch(r"tcp:127\.0\.0\.1:\d+", server.info[1])
-    server.talk()
+def test_blanks_and_loopback_address(lab: Lab) -> None:
+    specs = (" 0 ", "\t0", "127.0.0.1:0", " 127.0.0.1 : 0 ")
+    server = lab.start(endpoints=specs)
+    assert len(server.endpoints) == len(specs)
+    for index, endpoint in enumerate(server.endpoints):
+        assert re.fullmatch(r"tcp:127\.0\.0\.1:\d+", endpoint)
+        server.talk(index)
 
 
 @cites("1.1/address replaced")

@@ -3,50 +3,53 @@
 from __future__ import annotations
 
 import pytest
-from support.servers import CAT, KILL, QUIT, TOGGLE, Lab
+from support.servers import CAT, KILL, QUIT, RAW_ECHO, TOGGLE, Lab
 
-from .helpers import attach_raw, cites, echoed, hexed, read_death, read_start, read_up
+from .helpers import (
+    attach_raw,
+    cites,
+    echoed,
+    hexed,
+    raw_client,
+    read_death,
+    read_start,
+    read_up,
+)
 
 ASKED = b"^]cC[\\_@\x03\x04\x1b\x1c\x1d\x1f"
 """Every character that some reading of the caret forms might drop; NUL is asked elsewhere."""
 
 
-def dropped(lab: Lab, ignore: str) -> bytes:
-    """Which of ASKED the server drops with -i *ignore*."""
-    _, peer = attach_raw(lab, "-i", ignore)
-    got = echoed(peer, ASKED)
-    return bytes(byte for byte in ASKED if b"<%02x>" % byte not in got)
+def dropped(lab: Lab, forms: list[str]) -> dict[str, bytes]:
+    """Which of ASKED a server drops for each argument of -i; all servers at the same time."""
+    servers = [
+        lab.sibling(f"i{n}").start("-i", forms[n], command=RAW_ECHO) for n in range(len(forms))
+    ]
+    found = {}
+    for ignore, server in zip(forms, servers, strict=True):
+        peer = raw_client(server)
+        got = echoed(peer, ASKED)
+        found[ignore] = bytes(byte for byte in ASKED if b"<%02x>" % byte not in got)
+    return found
 
 
 @cites("1/-i letters")
 def test_ignore_upper_case_control_letters(lab: Lab) -> None:
-    assert dropped(lab, "^D^C") == b"\x03\x04"
+    assert dropped(lab, ["^D^C"]) == {"^D^C": b"\x03\x04"}
 
 
-@cites("1/-i ^]")
-def test_the_common_ignore_of_telnet_escapes(lab: Lab) -> None:
-    wanted = lab.differs(procserv=b"^]\x03\x04", ours=b"\x03\x04\x1d", why="^] means 0x1d")
-    assert dropped(lab, "^D^C^]") == wanted
-
-
-@cites("1/-i caret forms")
-@pytest.mark.parametrize(
-    ("ignore", "procserv", "ours"),
-    [
-        ("^c", b"^c", b"\x03"),
-        ("^[", b"^[", b"\x1b"),
-        ("^\\", b"^\\", b"\x1c"),
-        ("^_", b"^_", b"\x1f"),
-        ("^^", b"^", b"^"),
-        ("C^", b"^C", b"^C"),
-        ("", b"", b""),
-        ("c]", b"]c", b"]c"),
-    ],
-)
-def test_ignore_forms(lab: Lab, ignore: str, procserv: bytes, ours: bytes) -> None:
-    assert dropped(lab, ignore) == lab.differs(
-        procserv=procserv, ours=ours, why="procServ knows ^A to ^Z and ^^ only"
-    )
+@cites("1/-i ^]", "1/-i caret forms")
+def test_ignore_forms(lab: Lab) -> None:
+    """procServ knows ^A to ^Z and ^^ only; the common -i ^D^C^] drops a bracket there."""
+    both = {"^^": b"^", "C^": b"^C", "": b"", "c]": b"]c"}
+    procserv = {"^D^C^]": b"^]\x03\x04", "^c": b"^c", "^[": b"^[", "^\\": b"^\\", "^_": b"^_"}
+    ours = {"^D^C^]": b"\x03\x04\x1d", "^c": b"\x03", "^[": b"\x1b", "^\\": b"\x1c", "^_": b"\x1f"}
+    special = lab.differs(procserv=procserv, ours=ours, why="all control characters are known")
+    wanted = {**both, **special}
+    got = dropped(lab, list(wanted))
+    assert {form: set(value) for form, value in got.items()} == {
+        form: set(value) for form, value in wanted.items()
+    }
 
 
 @cites("1/-i caret forms")
@@ -71,18 +74,25 @@ KEYS = [
 
 
 @cites("1/-k", "2.1/display of keys")
-@pytest.mark.parametrize(("key", "procserv", "ours"), KEYS, ids=[key for key, _, _ in KEYS])
-def test_kill_key_is_shown_and_works(lab: Lab, key: str, procserv: bytes, ours: bytes) -> None:
-    server = lab.start("-k", key, "-w", "--autorestartcmd", "^E", command=CAT)
-    peer, lines = server.greet()
-    shown = lab.differs(procserv=procserv, ours=ours, why="all control characters are understood")
-    assert lines[1].startswith(b"@@@ Use " + shown + b" to kill the child, ")
-    assert lines[-2] == b"@@@ ^R or " + shown + b" restarts the child, ^Q quits the server"
-    byte = shown if len(shown) == 1 else bytes([shown[1] - 64])
-    peer.send(byte)
-    read_up(peer)
-    peer.send(byte)
-    read_death(lab, peer)
+def test_kill_keys_are_shown_and_work(lab: Lab) -> None:
+    """All servers at the same time: each step of procServ's takes half a second."""
+    talks = []
+    for number, (key, procserv, ours) in enumerate(KEYS):
+        server = lab.sibling(f"k{number}").start(
+            "-k", key, "-w", "--autorestartcmd", "^E", command=CAT
+        )
+        peer, lines = server.greet()
+        shown = lab.differs(procserv=procserv, ours=ours, why="all control characters are known")
+        assert lines[1].startswith(b"@@@ Use " + shown + b" to kill the child, ")
+        assert lines[-2] == b"@@@ ^R or " + shown + b" restarts the child, ^Q quits the server"
+        byte = shown if len(shown) == 1 else bytes([shown[1] - 64])
+        peer.send(byte)
+        talks.append((peer, byte))
+    for peer, byte in talks:
+        read_up(peer)
+        peer.send(byte)
+    for peer, _ in talks:
+        read_death(lab, peer)
 
 
 @cites("1/--autorestartcmd", "2.3/toggle")

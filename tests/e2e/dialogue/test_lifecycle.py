@@ -188,7 +188,8 @@ def crash(lab: Lab) -> tuple[int, int]:
     server = lab.start(endpoints=("0",), command=["/bin/sleep", "600"])
     child = server.child()
     processes.wait_for(
-        lambda: b"sleep" in Path(f"/proc/{child}/cmdline").read_bytes(), "exec of sleep"
+        lambda: Path(f"/proc/{child}/cmdline").read_bytes().startswith(b"/bin/sleep\0"),
+        "exec of sleep",
     )
     os.kill(server.pid, signal.SIGKILL)
     server.wait()

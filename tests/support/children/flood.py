@@ -7,6 +7,7 @@ a last line `END`. RATE 0 is as fast as it goes.
 import os
 import select
 import sys
+import termios
 import time
 import tty
 
@@ -48,7 +49,7 @@ def flood() -> None:
     os.write(1, b"END\r\n")
 
 
-tty.setraw(0)
+tty.setraw(0, termios.TCSANOW)  # no flush: what came early counts too
 os.write(1, b"READY\r\n")
 while True:
     if obey(60.0):
