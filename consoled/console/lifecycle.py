@@ -109,6 +109,13 @@ Action = Spawn | Signal | Arm | Disarm | Toggled | Died | Abandoned | Quit
 Cell = Callable[["Lifecycle", float], list[Action]]
 
 SIGKILL = 9
+LEAST_HOLDOFF = 0.05
+"""Seconds between two starts even without a holdoff: a child that ends at once must not turn
+the server into a fork bomb. (procServ, which starts on an idle tick, never beats 0.5.)"""
+
+SPAWN_RETRY = 1.0
+"""Least seconds between two tries to get a process at all."""
+
 KILL_PATIENCE = 2.0
 """Seconds that a killed child gets to go: one that hangs in the kernel never will."""
 
@@ -177,8 +184,9 @@ class Lifecycle:
 
     def _launch(self, now: float, earliest: float) -> list[Action]:
         """Start the next child when its holdoff allows, not before ``earliest``."""
+        holdoff = max(self.policy.holdoff, LEAST_HOLDOFF)
         since = self._last_start
-        self.due = max(earliest, now if since is None else since + self.policy.holdoff)
+        self.due = max(earliest, now if since is None else since + holdoff)
         if self.due <= now:
             return self._spawn(now)
         self.state = State.BACKOFF
@@ -194,11 +202,15 @@ class Lifecycle:
         return [Died(Fate.ONESHOT), Quit()]
 
     def _not_born(self, now: float) -> list[Action]:
-        """No child came to be: try again by holdoff, however the mode, until told off."""
+        """No child came to be: try again, however the mode, until told off.
+
+        Never at once, whatever the holdoff: a machine that has no process to give would be
+        asked for one without end.
+        """
         if self.mode is RestartMode.OFF:
             self.state = State.EXITED
             return []
-        return self._launch(now, now + min(1.0, self.policy.holdoff))
+        return self._launch(now, now + SPAWN_RETRY)
 
     def _quit_down(self, now: float) -> list[Action]:
         self.state = State.EXITED

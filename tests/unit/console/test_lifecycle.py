@@ -7,6 +7,8 @@ from hypothesis import strategies as st
 from consoled.config.model import RestartMode, RestartPolicy
 from consoled.console.lifecycle import (
     KILL_PATIENCE,
+    LEAST_HOLDOFF,
+    SPAWN_RETRY,
     TABLE,
     Abandoned,
     Action,
@@ -102,7 +104,12 @@ def test_next_death_is_not_the_kill_keys() -> None:
     play(Input.EXITED)
     play(Input.START)
     play(Input.SPAWNED)
-    assert play(Input.EXITED) == [Died(Fate.RESTART), Spawn()]
+    assert play(Input.EXITED, after=LEAST_HOLDOFF) == [Died(Fate.RESTART), Spawn()]
+
+
+def test_child_that_ends_at_once_is_no_fork_bomb() -> None:
+    play = Play(holdoff=0.0).run()
+    assert play(Input.EXITED) == [Died(Fate.RESTART), Arm(pytest.approx(LEAST_HOLDOFF))]
 
 
 def test_toggle_off_in_backoff_cancels_and_back_on_resumes() -> None:
@@ -145,13 +152,13 @@ def test_second_quit_kills_at_once() -> None:
     assert play(Input.QUIT, after=0.1) == [Signal(9), Arm(KILL_PATIENCE)]
 
 
-def test_no_process_is_tried_again_within_a_second() -> None:
+def test_no_process_is_tried_again_but_never_at_once() -> None:
     play = Play(holdoff=15.0)
     play(Input.BOOT)
     assert play(Input.SPAWN_FAILED) == [Arm(15.0)]
-    play = Play(holdoff=0.5)
+    play = Play(holdoff=0.0)
     play(Input.BOOT)
-    assert play(Input.SPAWN_FAILED) == [Arm(0.5)]
+    assert play(Input.SPAWN_FAILED) == [Arm(SPAWN_RETRY)]
 
 
 def test_no_process_and_mode_off_stays_down() -> None:
@@ -190,7 +197,8 @@ def test_random_walks_keep_the_invariants(
         armed = armed and event is not Input.TIMEOUT
         for action in play(event, after):
             if isinstance(action, Spawn):
-                assert not (asked or born), "two children"
+                assert not asked, "two children"
+                assert not born, "two children"
                 asked = True
             elif isinstance(action, Arm):
                 assert action.seconds >= 0

@@ -1,5 +1,7 @@
 """Line stamps: once per line, by the time its first byte arrived, however it was cut."""
 
+from itertools import pairwise
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -60,4 +62,4 @@ def test_runs_cover_exactly_what_was_asked(
         offset, now = offset + size, now + seconds
     runs = list(arrivals.runs(start, start + length))
     assert sum(end - begin for begin, end, _ in runs) == length
-    assert all(a[1] == b[0] for a, b in zip(runs, runs[1:], strict=False))
+    assert all(a[1] == b[0] for a, b in pairwise(runs))
