@@ -87,9 +87,10 @@ class Outlet:
 
     def push(self, data: bytes) -> None:
         """Send bytes as they are, after what is on its way."""
-        self._pending += data
-        if not self.blocked:
-            self.pump()
+        if self._open:
+            self._pending += data
+            if not self.blocked:
+                self.pump()
 
     def deliver(self, start: int, view: memoryview, plain: bool) -> None:
         """Send new output, ``view``, which begins at ``start``; hot path.
@@ -97,7 +98,7 @@ class Outlet:
         ``plain`` tells that it holds no 0xFF. A peer that is behind, or needs other bytes
         than these, takes the general way.
         """
-        if self.blocked:
+        if self.blocked or not self._open:
             return
         cursor = self.cursor
         general = self._render is not None or self.on_sent is not None

@@ -84,7 +84,7 @@ class Session:
         self.open = True
         self.half_closed = False
         self.gone = False
-        """Whether the peer has closed altogether, with input of it still unread."""
+        """Whether the peer has closed altogether; input of it may still be unread."""
         self.paused = False
         self.excess = 0
         """Bytes this peer has typed into a keyboard that was full."""
@@ -110,8 +110,11 @@ class Session:
         self._host.moved(self)
 
     def lost(self) -> None:
-        """The peer cannot be written to any more."""
-        self.close()
+        """The peer takes nothing any more; what it said before may still be unread."""
+        self.outlet.close()
+        self.gone = True
+        if self.half_closed:
+            self.close()
 
     # -- input ----------------------------------------------------------------------------
 
@@ -176,6 +179,9 @@ class Session:
 
     def _on_end(self) -> None:
         """The peer sends no more, but may well read on."""
+        if self.gone:
+            self.close()
+            return
         self._loop.remove_reader(self._peer.fileno())
         self.half_closed = True
         if self._typed_any:

@@ -8,20 +8,39 @@ from collections.abc import Iterable, Sequence
 FILE_MODE = 0o644
 
 
-def fork_away() -> int:
-    """Fork; the child leads a session without a terminal. Returns the child's pid, or 0 in it."""
-    sys.stdout.flush()
-    sys.stderr.flush()
-    pid = os.fork()
-    if pid == 0:
-        os.setsid()
-        signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until the loop takes it over
-        null = os.open(os.devnull, os.O_RDWR)
-        for fd in (0, 1, 2):
-            os.dup2(null, fd)
-        if null > 2:
+class Leaving:
+    """The way of a daemon out of its shell.
+
+    It forks first and prepares itself afterwards, so that whatever hangs while it does holds
+    the daemon and never the shell. The shell's process waits for one byte: the exit code.
+    """
+
+    def __init__(self) -> None:
+        self._report, self._told = os.pipe()
+        sys.stdout.flush()
+        sys.stderr.flush()
+        self.is_shell = os.fork() != 0
+        if not self.is_shell:
+            os.close(self._report)
+            os.setsid()
+            signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until the loop takes it over
+
+    def wait(self) -> int:
+        """In the shell's process: the exit code that the daemon has told, 1 if it died."""
+        os.close(self._told)
+        code = os.read(self._report, 1)
+        os.close(self._report)
+        return code[0] if code else 1
+
+    def tell(self, code: int) -> None:
+        """In the daemon: what the shell shall see; with 0 it lets go of the terminal."""
+        if code == 0:
+            null = os.open(os.devnull, os.O_RDWR)
+            for fd in (0, 1, 2):
+                os.dup2(null, fd)
             os.close(null)
-    return pid
+        os.write(self._told, bytes([min(code, 255)]))
+        os.close(self._told)
 
 
 def info_text(pid: int, addresses: Sequence[str]) -> str:

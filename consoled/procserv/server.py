@@ -53,6 +53,19 @@ class Server:
         """Serve until told to stop; returns the exit code."""
         for note in self._options.notes:
             print(note, file=sys.stderr)
+        if self._options.foreground or self._options.debug:
+            return self._try_to_prepare() or self._serve()
+        leaving = daemon.Leaving()
+        if leaving.is_shell:
+            return leaving.wait()
+        code = self._try_to_prepare()
+        if code == 0 and not self._options.quiet:
+            self._announce_daemon()
+        leaving.tell(code)
+        return code or self._serve()
+
+    def _try_to_prepare(self) -> int:
+        """Prepare, or say what is in the way; returns the exit code so far."""
         try:
             self._prepare()
         except meaning.CommandError as error:
@@ -65,13 +78,8 @@ class Server:
         except ConfigError as error:
             print(error, file=sys.stderr)
             return 1
-        if not (self._options.foreground or self._options.debug):
-            pid = daemon.fork_away()
-            if pid:
-                return self._leave_to(pid)
-        if self._options.foreground or self._options.debug:
-            self._write_files(os.getpid())
-        return self._serve()
+        self._write_files(os.getpid())
+        return 0
 
     def _complain(self, text: str) -> None:
         print(f"{self._program}: {text}", file=sys.stderr, flush=True)
@@ -97,19 +105,11 @@ class Server:
             return None
         return result if isinstance(result, int) else None
 
-    def _leave_to(self, pid: int) -> int:
-        """The parent's last deeds: the files exist before the shell goes on."""
-        self._write_files(pid)
-        if not self._options.quiet:
-            self._complain(f"spawning daemon process: {pid}")
-            if self._log_fd < 0 and self._options.log is not None:
-                print("Warning: No log file specified.", file=sys.stderr)
-            elif self._log_fd < 0:
-                print(
-                    "Warning: No log file and no port for log connections specified.",
-                    file=sys.stderr,
-                )
-        return 0
+    def _announce_daemon(self) -> None:
+        self._complain(f"spawning daemon process: {os.getpid()}")
+        if self._log_fd < 0:
+            port = "" if self._options.log is not None else " and no port for log connections"
+            print(f"Warning: No log file{port} specified.", file=sys.stderr, flush=True)
 
     def _write_files(self, pid: int) -> None:
         info = daemon.info_text(pid, endpoints.addresses(self._offers))

@@ -109,6 +109,8 @@ def _tune(peer: socket.socket) -> None:
     idle, interval, count = _KEEPALIVE
     try:
         peer.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        # Telnet sends its Data Mark urgent; out of line the kernel would take it away.
+        peer.setsockopt(socket.SOL_SOCKET, socket.SO_OOBINLINE, 1)
         peer.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         peer.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, idle)
         peer.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, interval)

@@ -7,10 +7,11 @@ import uuid
 from pathlib import Path
 
 from . import processes
+from .faults_mounts import MountError, run_tool
 
 _PIDS = Path("/sys/fs/cgroup/pids")
 _UNIFIED = Path("/sys/fs/cgroup")
-FEW_TERMINALS = (
+_FEW_TERMINALS = (
     "unshare",
     "-m",
     "sh",
@@ -19,7 +20,12 @@ FEW_TERMINALS = (
     ' && mount --bind /dev/pts/ptmx /dev/ptmx && exec "$@"',
     "sh",
 )
-"""Prefix of a command that has a terminal table of its own, with one place in it."""
+
+
+def few_terminals() -> tuple[str, ...]:
+    """Prefix of a command that has a terminal table of its own, with one place in it."""
+    run_tool(*_FEW_TERMINALS, "true")
+    return _FEW_TERMINALS
 
 
 class ProcessLimit:
@@ -29,8 +35,11 @@ class ProcessLimit:
         name = f"consoled-{uuid.uuid4().hex[:8]}"
         unified = (_UNIFIED / "cgroup.controllers").exists()
         self._folder = (_UNIFIED if unified else _PIDS) / name
-        self._folder.mkdir()
-        (self._folder / "cgroup.procs").write_text(f"{pid}\n")
+        try:
+            self._folder.mkdir()
+            (self._folder / "cgroup.procs").write_text(f"{pid}\n")
+        except OSError as error:
+            raise MountError(f"pids cgroup: {error}") from error
 
     def _read(self, name: str) -> int:
         return int((self._folder / name).read_text())

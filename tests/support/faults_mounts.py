@@ -27,14 +27,14 @@ class MountError(AssertionError):
     """This machine does not let us mount; a failure, for a suite without it proves nothing."""
 
 
-def _run(*argv: str) -> None:
-    """Run a tool of the administrator; its complaint becomes ours."""
+def run_tool(*argv: str) -> None:
+    """Run a tool that only the administrator may use; its complaint becomes ours."""
     try:
         subprocess.run(argv, env=_SBIN, check=True, capture_output=True, timeout=_LIMIT)
     except FileNotFoundError as error:
         raise MountError(f"{argv[0]} is not installed") from error
     except subprocess.CalledProcessError as error:
-        raise MountError(f"{' '.join(argv)}: {error.stderr.decode().strip()}") from error
+        raise MountError(f"{argv[0]}: {error.stderr.decode().strip()}") from error
 
 
 class Mount:
@@ -73,7 +73,7 @@ class Mount:
         try:
             processes.wait_for(self._unmounted, f"unmounting {self.root}", 3)
         except AssertionError:
-            _run("umount", "-l", str(self.root))
+            run_tool("umount", "-l", str(self.root))
 
     def _unmounted(self) -> bool:
         done = subprocess.run(
@@ -92,13 +92,13 @@ class Ext4(Mount):
         image = folder / "image"
         with image.open("wb") as file:
             file.truncate(32 << 20)
-        _run("mkfs.ext4", "-q", "-F", str(image))
-        _run("mount", "-o", "loop", str(image), str(root))
+        run_tool("mkfs.ext4", "-q", "-F", str(image))
+        run_tool("mount", "-o", "loop", str(image), str(root))
 
     def freeze(self) -> None:
         """Writes and opens for writing wait; reads go on."""
         self._guard("fsfreeze", "-u", str(self.root))
-        _run("fsfreeze", "-f", str(self.root))
+        run_tool("fsfreeze", "-f", str(self.root))
 
 
 class Fuse(Mount):
@@ -121,8 +121,8 @@ class Fuse(Mount):
 
     def _mounted(self) -> bool:
         if self._server.poll() is not None:
-            assert self._server.stderr is not None
-            raise MountError(f"bindfs: {self._server.stderr.read().decode().strip()}")
+            _, complaint = self._server.communicate(timeout=_LIMIT)
+            raise MountError(f"bindfs: {complaint.decode().strip()}")
         return os.path.ismount(self.root)
 
     def freeze(self) -> None:
@@ -151,7 +151,7 @@ class Tmpfs(Mount):
         root = folder / "tmpfs"
         root.mkdir()
         super().__init__(root)
-        _run("mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(root))
+        run_tool("mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(root))
 
     def fill(self) -> Path:
         """Take all the room there is; returns the file to delete for relief."""

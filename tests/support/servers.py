@@ -173,6 +173,7 @@ class Server:
         """Wait for the server's end; its exit status, negative for a signal. Daemons too."""
         if self.pid == self.popen.pid:
             return self.popen.wait(timeout)
+        self.popen.wait(timeout)  # until its launcher has gone a daemon is no child of ours
         processes.wait_gone(self.pid, timeout)
         return os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
 

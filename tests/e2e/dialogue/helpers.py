@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import pytest
+
 from support.servers import NEW_CHILD, RAW_ECHO, Lab, Server
 from support.streams import PATIENCE, Peer
 

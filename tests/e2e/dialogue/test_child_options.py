@@ -8,6 +8,7 @@ import resource
 import time
 
 import pytest
+
 from support import processes
 from support.servers import CAT, KILL, PROBE, TELNET_OFFER, Lab
 

@@ -6,6 +6,7 @@ import json
 import re
 
 import pytest
+
 from support.servers import PROBE, QUIT, Lab
 
 from .helpers import cites, read_death, read_start

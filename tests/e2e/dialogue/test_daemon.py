@@ -8,6 +8,7 @@ import re
 import signal
 
 import pytest
+
 from support import processes
 from support.servers import CAT, Lab, find_kind
 

@@ -12,6 +12,7 @@ import stat
 from pathlib import Path
 
 import pytest
+
 from support import processes
 from support.servers import CAT, PROBE, Lab
 from support.streams import Peer

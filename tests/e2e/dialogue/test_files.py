@@ -7,6 +7,7 @@ import re
 import signal
 
 import pytest
+
 from support.servers import CAT, PROBE, QUIT, TELNET_OFFER, Lab, Server
 
 from .helpers import cites, read_death

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
+
 from support.servers import CAT, KILL, TELNET_OFFER, TOGGLE, Lab
 
 from .helpers import cites, read_death, read_up

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
+
 from support.servers import CAT, KILL, QUIT, RESTART, TOGGLE, Lab
 
 from .helpers import attach_raw, cites, echoed, hexed, read_death, read_start, took

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from support.servers import CAT, KILL, QUIT, RAW_ECHO, TOGGLE, Lab
 
 from .helpers import (

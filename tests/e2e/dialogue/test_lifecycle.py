@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
+
 from support import processes
 from support.servers import CAT, KILL, RESTART, TOGGLE, Lab
 

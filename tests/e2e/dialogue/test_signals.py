@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 
 import pytest
+
 from support import processes
 from support.servers import CAT, KILL, Lab, find_kind
 

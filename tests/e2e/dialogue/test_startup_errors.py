@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 
 import pytest
+
 from support.servers import CAT, Lab
 
 from .helpers import cites

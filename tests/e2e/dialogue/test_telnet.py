@@ -7,6 +7,7 @@ import re
 
 import pexpect  # type: ignore[import-untyped]
 import pytest
+
 from support import processes
 from support.servers import CAT, PROBE, RAW_ECHO, TELNET_OFFER, Lab, Server
 from support.streams import Peer, StreamTimeoutError

@@ -10,6 +10,7 @@ from types import SimpleNamespace
 from typing import cast
 
 import pytest
+
 from support import processes
 from support.servers import CAT, QUIT, TELNET_OFFER, Lab, Server
 from support.streams import Terminal

@@ -1,0 +1,1 @@
+"""Recorded dialogues with real peers, and what our stack makes of them."""
