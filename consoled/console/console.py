@@ -83,6 +83,8 @@ class Console:
         self._quit = quit
         self.spool = Spool()
         self.arrivals = Arrivals()
+        self.notes_arrivals = False
+        """Whether somebody stamps lines and has to know when they came in."""
         self.roster = Roster(self.spool)
         self._logs: list[Logfile] = []
         self._lifecycle = Lifecycle(policy)
@@ -317,7 +319,8 @@ class Console:
     # -- output ---------------------------------------------------------------------------
 
     def _deliver(self, start: int, head: int) -> None:
-        self.arrivals.note(start, time.time())
+        if self.notes_arrivals:
+            self.arrivals.note(start, time.time())
         self.roster.deliver(start, head)
         for log in self._logs:
             log.wake()
@@ -325,10 +328,9 @@ class Console:
     def _held(self) -> bool:
         """Whether the child has to wait for a reader; nearly always nobody is even behind."""
         lagging = self.roster.lagging
-        head, allowance = self.spool.head, self.spool.size // 2
-        if not lagging and all(head - log.taken <= allowance for log in self._logs):
+        if not lagging and not self._logs:
             return False
-        now = self._loop.time()
+        head, allowance, now = self.spool.head, self.spool.size // 2, self._loop.time()
         return any(session.outlet.cursor.holds(head, allowance, now) for session in lagging) or any(
             log.held(head, allowance, now) for log in self._logs
         )

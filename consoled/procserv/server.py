@@ -138,6 +138,7 @@ class Server:
             partial(meaning.format_time, options.timefmt),
             self._stop,
         )
+        self._console.notes_arrivals = options.logstamp is not None
         self._add_logs()
         self._room = Room()
         self._frontend = AttachFrontend(
