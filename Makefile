@@ -10,7 +10,7 @@ NO_PYTHON = No Python >= 3.11 with venv: sudo apt install python3 python3-venv (
 # What the tests talk to, as command:package of Debian.
 PEERS   = procServ:procserv conserver:conserver-server console:conserver-client socat:socat \
           telnet:telnet nc.openbsd:netcat-openbsd mandoc:mandoc systemd-analyze:systemd \
-          faketime:faketime bindfs:bindfs
+          faketime:faketime bindfs:bindfs mkfs.ext4:e2fsprogs strace:strace
 export PATH := $(PATH):/usr/sbin:/sbin
 
 .NOTPARALLEL:

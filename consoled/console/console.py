@@ -156,6 +156,8 @@ class Console:
         if self._keyboard.discarded > discarded == 0:
             session.say(notices.line_too_long(self._keyboard.discarded))
         if self._keyboard.full:
+            if self._keyboard.stalled and not session.excess:
+                session.say(notices.input_waits(self._keyboard.waiting))
             session.excess += len(data)
             if session.excess > _EXCESS:
                 session.pause()

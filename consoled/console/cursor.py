@@ -10,12 +10,17 @@ REST = 10.0
 """Seconds without a hold after a reader has used up its patience."""
 
 
+IDLE = 0.1
+"""Seconds without progress after which a reader is taken for stuck. Half of it was too short:
+on a busy machine a healthy reader is now and then not run for 80 ms."""
+
+
 class Cursor:
     """Position of one reader, in bytes since the console was made."""
 
     __slots__ = ("_barred_until", "_held_since", "idle", "patience", "position", "progress")
 
-    def __init__(self, position: int, now: float, patience: float = 1.0, idle: float = 0.05):
+    def __init__(self, position: int, now: float, patience: float = 1.0, idle: float = IDLE):
         self.position = position
         self.progress = now
         self.patience = patience

@@ -1,6 +1,6 @@
 """Who may make a child wait, and for how long (decision D3)."""
 
-from consoled.console.cursor import REST, Cursor
+from consoled.console.cursor import IDLE, REST, Cursor
 
 HALF = 1000
 
@@ -18,8 +18,8 @@ def test_reader_that_makes_progress_holds() -> None:
 
 def test_reader_without_progress_lets_go() -> None:
     cursor = Cursor(0, now=0.0)
-    assert cursor.holds(HALF + 1, HALF, now=0.05)
-    assert not cursor.holds(HALF + 1, HALF, now=0.051)
+    assert cursor.holds(HALF + 1, HALF, now=IDLE)
+    assert not cursor.holds(HALF + 1, HALF, now=IDLE + 0.001)
 
 
 def test_patience_ends_a_stall_and_bars_the_next() -> None:
