@@ -145,15 +145,27 @@ class Console:
     def typed(self, session: Session, data: bytes) -> None:
         """A user has typed: command keys act, the rest goes to the child."""
         self._output.note_key()
+        if not self._keys.is_plain(data):
+            data = self._obey(session, data)
+        elif not self._lifecycle.has_child:
+            return
+        if not self._keyboard.type(data):
+            self._hold_back(session, data)
+
+    def _obey(self, session: Session, data: bytes) -> bytes:
+        """Act on command keys; returns what is left for the child.
+
+        What is typed at a child that is down is lost, also when it brings the child up.
+        """
         was_up = self._lifecycle.has_child
         for command in self._keys.commands(data):
             self._on_key(session, command)
-        # What was typed at a child that is down is lost, also when it brought the child up.
-        if not (was_up and self._lifecycle.has_child):
-            return
-        discarded = self._keyboard.discarded
-        self._keyboard.type(self._keys.strip(data))
-        if self._keyboard.discarded > discarded == 0:
+        return self._keys.strip(data) if was_up and self._lifecycle.has_child else b""
+
+    def _hold_back(self, session: Session, data: bytes) -> None:
+        """Not all of ``data`` went to the child: tell its writer why, pause them if need be."""
+        if self._keyboard.discarded and session.told_of_cut != self._keyboard.cut_lines:
+            session.told_of_cut = self._keyboard.cut_lines
             session.say(notices.line_too_long(self._keyboard.discarded))
         if self._keyboard.full:
             if self._keyboard.stalled and not session.excess:

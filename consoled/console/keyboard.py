@@ -60,6 +60,11 @@ class Keyboard:
         """Bytes of the line being typed that the terminal would not have taken."""
         return self._lines.discarded
 
+    @property
+    def cut_lines(self) -> int:
+        """How many lines have been cut so far."""
+        return self._lines.cut_lines
+
     def open(self, master: int) -> None:
         """Write to this terminal from now on."""
         self._master = master
@@ -71,20 +76,26 @@ class Keyboard:
         self._master = -1
         self._empty()
 
-    def type(self, data: bytes) -> None:
-        """Queue ``data`` for the child and write what it takes now."""
+    def type(self, data: bytes) -> bool:
+        """Write ``data`` for the child, or queue what it does not take now.
+
+        False when there is something to look after: a queue, or a line that was cut.
+        """
         if self._master < 0:
-            return
-        data = self._lines.feed(data, self._line_mode)
-        if data and not self._queue:
-            data = data[self._try(data) :]
-        if data:
-            if not self._queue:
-                self._progress = self._loop.time()
-            self._queue.append(memoryview(data))
-            self.waiting += len(data)
+            return True
+        kept = self._lines.feed(data, self._line_mode)
+        if not self._queue:
+            count = self._try(kept)
+            if count == len(data):
+                return True
+            kept = kept[count:]
+            self._progress = self._loop.time()
+        if kept:
+            self._queue.append(memoryview(kept))
+            self.waiting += len(kept)
             if self._timer is None:
                 self._write()
+        return False
 
     def _try(self, data: bytes | memoryview) -> int:
         """Bytes that the terminal took: all, if it is hung up, which the keeper will tell."""

@@ -19,15 +19,21 @@ class LineLimit:
     def __init__(self) -> None:
         self._length = 0
         self.discarded = 0
+        self.cut_lines = 0
+        """How many lines have been cut so far."""
 
     def feed(self, data: bytes, line_mode: Callable[[], bool]) -> bytes:
         """``data`` without what the terminal would discard; ``discarded`` counts a line's."""
-        if self._length + len(data) <= LIMIT or not line_mode():
+        if self._length + len(data) <= LIMIT:
             finished = _FINISHED.match(data)
             self._length = len(data) - finished.end() if finished else self._length + len(data)
             self.discarded = 0
             return data
-        return b"".join(self._fit(line) for line in _LINE.findall(data) if line)
+        if line_mode():
+            return b"".join(self._fit(line) for line in _LINE.findall(data) if line)
+        # Nothing is collected into lines now; ask again after as many bytes.
+        self._length = self.discarded = 0
+        return data
 
     def _fit(self, line: bytes) -> bytes:
         ended = line[-1] in _END
@@ -35,6 +41,8 @@ class LineLimit:
         if self._length == 0:
             self.discarded = 0
         kept = text[: LIMIT - self._length]
+        if self.discarded == 0 and len(kept) < len(text):
+            self.cut_lines += 1
         self.discarded += len(text) - len(kept)
         self._length = 0 if ended else self._length + len(kept)
         return kept + line[len(text) :]

@@ -58,6 +58,7 @@ class Output:
         self._tokens_at = 0.0
         self.hung_up = False
         """Whether nobody holds the terminal open: its last byte has been read."""
+        self._keyed = False
         self._key_time = 0.0
 
     def open(self, master: int) -> None:
@@ -68,8 +69,7 @@ class Output:
 
     def note_key(self) -> None:
         """Somebody types: what comes next is an echo and must not wait for more."""
-        self._key_time = self._loop.time()
-        self._tokens = _SMALL_TOKENS
+        self._keyed = True
 
     def append(self, text: bytes) -> None:
         """Put a notice into the stream, after all that came before it."""
@@ -142,6 +142,9 @@ class Output:
             self._unwatch(_HELD_RECHECK)
             return
         now = self._loop.time()
+        if self._keyed:
+            self._keyed = False
+            self._key_time, self._tokens = now, _SMALL_TOKENS
         keys = now - self._key_time < _KEYS_SECONDS
         budget = _KEYS_BUDGET if keys else _BUDGET
         self.hung_up = False

@@ -86,6 +86,8 @@ class Session:
         self.gone = False
         """Whether the peer has closed altogether; input of it may still be unread."""
         self.paused = False
+        self.told_of_cut = 0
+        """The last of the console's cut lines that this peer has been told of."""
         self.excess = 0
         """Bytes this peer has typed into a keyboard that was full."""
 

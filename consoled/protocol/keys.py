@@ -13,8 +13,6 @@ from typing import Final
 
 from consoled.errors import ConfigError
 
-_NO_COMMANDS: Final = iter(())
-
 RESTART_KEY: Final = 0x12  # ^R
 QUIT_KEY: Final = 0x11  # ^Q
 CARET: Final = ord("^")
@@ -79,6 +77,10 @@ class KeyMap:
     ignored: bytes = b""
 
 
+def _any_of(keys: bytes) -> re.Pattern[bytes]:
+    return re.compile(b"[" + re.escape(keys) + b"]")
+
+
 class KeyFilter:
     """Splits typed input into commands and what the child may see; built once per console.
 
@@ -94,9 +96,14 @@ class KeyFilter:
             (keys.logout, KeyCommand.LOGOUT),
         )
         self._commands |= {key: command for key, command in chosen if key is not None}
-        self._pattern = re.compile(b"[" + re.escape(bytes(self._commands)) + b"]")
+        self._pattern = _any_of(bytes(self._commands))
         # Not ^R and ^Q: they are the running child's own, readline uses both.
         self._hidden = keys.ignored + bytes(key for key, _ in chosen if key is not None)
+        self._special = _any_of(bytes(self._commands) + self._hidden)
+
+    def is_plain(self, data: bytes) -> bool:
+        """Whether ``data`` is for the child as it is, which nearly all is."""
+        return self._special.search(data) is None
 
     def commands(self, data: bytes) -> Iterator[KeyCommand]:
         """The commands in ``data`` in order.
@@ -104,8 +111,8 @@ class KeyFilter:
         RESTART and QUIT count only while the child is down, which an earlier command
         may have changed: the caller looks at the child before each.
         """
-        keys = self._pattern.findall(data)
-        return (self._commands[key[0]] for key in keys) if keys else _NO_COMMANDS
+        for key in self._pattern.findall(data):
+            yield self._commands[key[0]]
 
     def strip(self, data: bytes) -> bytes:
         """What is left for the child (the same object if nothing was removed)."""

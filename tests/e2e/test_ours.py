@@ -46,8 +46,9 @@ def telnet_size(columns: int, rows: int) -> bytes:
 
 
 def test_replay_gives_a_newcomer_the_last_lines(ours: Lab) -> None:
-    server = ours.start("--replay", "3", command=COUNT)
+    server = ours.start("--replay", "3", "-w", command=COUNT)
     first = server.connect()
+    first.send(RESTART)
     first.read_until(b"line 100\r\n")
     late = server.connect()
     late.read_until(TELNET_OFFER)
@@ -57,8 +58,10 @@ def test_replay_gives_a_newcomer_the_last_lines(ours: Lab) -> None:
 
 
 def test_replay_longer_than_history_gives_all_of_it(ours: Lab) -> None:
-    server = ours.start("--replay", "100000", command=COUNT)
-    server.connect().read_until(b"line 100\r\n")
+    server = ours.start("--replay", "100000", "-w", command=COUNT)
+    first = server.connect()
+    first.send(RESTART)
+    first.read_until(b"line 100\r\n")
     late = server.connect()
     late.read_until(TELNET_OFFER)
     text = late.read_until(b"line 100\r\n")
@@ -68,8 +71,9 @@ def test_replay_longer_than_history_gives_all_of_it(ours: Lab) -> None:
 
 def test_raw_endpoint_sends_no_telnet_and_takes_every_byte(ours: Lab) -> None:
     raw = ["/bin/sh", "-c", "stty raw -echo; echo ready; exec cat"]
-    server = ours.start(command=raw, endpoints=("unix:ctl,raw",))
+    server = ours.start("-w", command=raw, endpoints=("unix:ctl,raw",))
     peer = server.connect()
+    peer.send(RESTART)
     text = peer.read_until(b"ready\n")
     assert b"\xff" not in text
     every = bytes(b for b in range(256) if b not in KILL + TOGGLE)
@@ -79,8 +83,9 @@ def test_raw_endpoint_sends_no_telnet_and_takes_every_byte(ours: Lab) -> None:
 
 
 def test_size_of_a_telnet_window_reaches_the_child_and_the_latest_wins(ours: Lab) -> None:
-    server = ours.start(command=SHOW_SIZE, endpoints=("0",))
+    server = ours.start("-w", command=SHOW_SIZE, endpoints=("0",))
     peer = server.connect()
+    peer.send(RESTART)
     peer.read_until(b"0 0\r\n")
     peer.send(b"\xff\xfd\x01")
     peer.read_until(b"\xff\xfd\x1f")
@@ -153,8 +158,9 @@ def test_default_stamp_of_2_8_is_bracketed(ours: Lab) -> None:
 
 def test_kill_signal_by_name_runs_the_childs_handler(ours: Lab) -> None:
     polite = ["/bin/sh", "-c", "trap 'echo bye; exit 4' TERM; echo up; while :; do sleep 0.1; done"]
-    server = ours.start("--killsig", "TERM", command=polite)
-    peer = server.attach()
+    server = ours.start("-w", "--killsig", "TERM", command=polite)
+    peer, _ = server.greet()
+    peer.send(RESTART)
     peer.read_until(b"up\r\n")
     peer.send(KILL)
     peer.read_until(b"bye\r\n")
