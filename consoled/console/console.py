@@ -97,6 +97,7 @@ class Console:
         self._pid: int | None = None
         self._child_started = ""
         self._window: tuple[int, int] | None = None
+        self._ended = False
         self.door: Door | None = None
         self.status: int | None = None
         """Wait status of the child that ended last."""
@@ -289,6 +290,8 @@ class Console:
 
     def _handle(self, event: Input) -> None:
         """Feed the lifecycle and do what it says; nested inputs wait until that is done."""
+        if self._ended:
+            return
         self._inputs.append(event)
         if len(self._inputs) > 1:
             return
@@ -315,6 +318,7 @@ class Console:
             case Abandoned():
                 self.announce(notices.abandoned(self._pid or 0))
             case Quit():
+                self._ended = True
                 self._quit()
 
     def _disarm(self) -> None:

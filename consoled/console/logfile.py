@@ -174,8 +174,11 @@ class Logfile:
             self._reopen_wanted = False
             return
         stop = self._spool.head
-        while self._fd >= 0 and (self._rest or self.taken < stop):
-            self._write_some()
+        try:
+            while self._fd >= 0 and (self._rest or self.taken < stop):
+                self._write_some()
+        except OSError:  # a full disk: what is not written goes to the new file
+            pass
         self._reopen_wanted = False
         self._close()
 

@@ -57,9 +57,7 @@ class Child:
         try:
             return os.dup(self.master)
         except OSError as error:
-            self.signal(signal.SIGKILL)
-            self.reap()
-            self.close()
+            self.end()
             raise _refusal("fork", error) from error
 
     def resize(self, rows: int, columns: int) -> None:
@@ -67,7 +65,10 @@ class Child:
         self._pty.setwinsize(rows, columns)
 
     def signal(self, number: int) -> None:
-        """Signal the whole process group, or the process while it has none yet."""
+        """Signal the whole process group, or the process while it has none yet.
+
+        Raises PermissionError when all of it runs as somebody else (sudo).
+        """
         try:
             os.killpg(self.pid, number)
         except ProcessLookupError:
@@ -76,16 +77,29 @@ class Child:
             except ProcessLookupError:
                 pass
 
-    def reap(self) -> int:
+    def reap(self) -> int | None:
         """End what is left of the group, collect the process, return its wait status.
 
-        The group is killed while the leader is still a zombie, so its number cannot
-        have been given to anybody else.
+        None when it cannot be collected yet: a debugger that traces it comes first. The
+        group is killed while the leader is still a zombie, so its number cannot have been
+        given to anybody else.
         """
-        self.signal(signal.SIGKILL)
-        _, status = os.waitpid(self.pid, 0)
+        try:
+            self.signal(signal.SIGKILL)
+        except PermissionError:
+            pass
+        pid, status = os.waitpid(self.pid, os.WNOHANG)
+        if pid == 0:
+            return None
         os.close(self.pidfd)
         return status
+
+    def end(self) -> None:
+        """Kill and collect a child that nobody can look after."""
+        os.kill(self.pid, signal.SIGKILL)
+        os.waitpid(self.pid, 0)
+        os.close(self.pidfd)
+        self.close()
 
     def failure(self) -> tuple[str, int] | None:
         """Read the report: None when the exec succeeded, else the step and its errno."""

@@ -17,13 +17,18 @@ from consoled.errors import SpawnError
 from consoled.keeper.child import Child, spawn
 from consoled.keeper.spool import Spool
 
+_TRACED_RETRY = 0.05
+"""Seconds until a dead child that a debugger still holds is asked for again."""
+
 
 class Watcher(Protocol):
-    """What the keeper needs of an event loop: calls when a descriptor is readable."""
+    """What the keeper needs of an event loop."""
 
     def add_reader(self, fd: int, callback: Callable[..., Any], *args: Any) -> None: ...
 
     def remove_reader(self, fd: int) -> Any: ...
+
+    def call_later(self, delay: float, callback: Callable[..., Any], *args: Any) -> Any: ...
 
 
 class Owner(Protocol):
@@ -33,7 +38,7 @@ class Owner(Protocol):
         """A child exists; ``master`` is a descriptor of the owner's own."""
 
     def failed(self, error: SpawnError) -> None:
-        """No child came to be, or (step ``chdir``, ``limit``, ``exec``) it gave up."""
+        """No child came to be, it gave up (``chdir``, ``exec`` ...), or resists a ``signal``."""
 
     def exited(self, status: int) -> None:
         """The child has ended with this wait status; output may still be in the pty."""
@@ -79,7 +84,11 @@ class Keeper:
         """Signal the child's process group; without a child nothing happens."""
         held = self._held[console]
         if held.child is not None and held.running:
-            held.child.signal(number)
+            try:
+                held.child.signal(number)
+            except PermissionError as error:
+                reason = os.strerror(error.errno or 0)
+                held.owner.failed(SpawnError("signal", error.errno or 0, reason))
 
     def resize(self, console: str, rows: int, columns: int) -> None:
         """Set the window size of the child's terminal."""
@@ -109,5 +118,8 @@ class Keeper:
             self._on_report(held, child)
         self._watcher.remove_reader(child.pidfd)
         status = child.reap()
+        if status is None:
+            self._watcher.call_later(_TRACED_RETRY, self._on_exit, held, child)
+            return
         held.running = False
         held.owner.exited(status)

@@ -8,6 +8,15 @@ from collections.abc import Iterable, Sequence
 FILE_MODE = 0o644
 
 
+def fill_standard_descriptors() -> None:
+    """Open what the caller has closed of 0 to 2, lest a socket or a pty takes its place."""
+    for fd in (0, 1, 2):
+        try:
+            os.fstat(fd)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)
+
+
 class Leaving:
     """The way of a daemon out of its shell.
 
@@ -17,8 +26,9 @@ class Leaving:
 
     def __init__(self) -> None:
         self._report, self._told = os.pipe()
-        sys.stdout.flush()
-        sys.stderr.flush()
+        for stream in (sys.stdout, sys.stderr):
+            if stream is not None:
+                stream.flush()
         self.is_shell = os.fork() != 0
         if not self.is_shell:
             os.close(self._report)

@@ -51,6 +51,7 @@ class Server:
 
     def run(self) -> int:
         """Serve until told to stop; returns the exit code."""
+        daemon.fill_standard_descriptors()
         for note in self._options.notes:
             print(note, file=sys.stderr)
         if self._options.foreground or self._options.debug:
@@ -206,7 +207,14 @@ class Server:
     def _take_terminal(self) -> None:
         wanted = self._options.foreground and self._options.logfile != "-"
         if wanted and not self._options.debug and in_foreground(0):
-            terminal = TerminalPeer(0)
+            try:
+                terminal = TerminalPeer(0)
+            except OSError as error:
+                self._complain(f"cannot serve this terminal: {error.strerror}: {error.filename}")
+                return
+            # A server that was put into the background must not be stopped for its terminal.
+            for number in (signal.SIGTTIN, signal.SIGTTOU):
+                signal.signal(number, signal.SIG_IGN)
             self._frontend.terminal(terminal)
             self._loop.add_signal_handler(signal.SIGWINCH, self._resized, terminal)
 
@@ -225,6 +233,9 @@ class Server:
             if isinstance(new, str):
                 self._report_path(lost, new)
                 continue
+            if self._stopping:
+                endpoints.release([new])
+                continue
             self._listeners.pop(id(lost)).close()
             self._offers[self._offers.index(lost)] = new
             self._listen(new)
@@ -241,8 +252,9 @@ class Server:
     # -- the end --------------------------------------------------------------------------
 
     def _stop(self) -> None:
-        self._stopping = True
-        self._loop.stop()
+        if not self._stopping:
+            self._stopping = True
+            self._loop.stop()
 
     async def _finish(self) -> None:
         """Let readers and logs have the last words, then leave nothing behind."""

@@ -164,7 +164,7 @@ def toggled(mode: str, profile: Profile) -> bytes:
 
 
 def spawn_failed(facts: Facts, step: str, reason: str) -> bytes:
-    """The child could not become its program; the first two steps are procServ's own words."""
+    """Something failed about the child; ``exec`` and ``chdir`` are procServ's own words."""
     not_executed = f"{facts.program}: child could not execute: {facts.command}, {reason}"
     lines = {
         "exec": [not_executed],
@@ -175,6 +175,11 @@ def spawn_failed(facts: Facts, step: str, reason: str) -> bytes:
         "pty": [
             f"@@@ No terminal for the child: {reason} (kernel.pty.max bounds their number);"
             " trying again"
+        ],
+        "signal": [
+            "",
+            f"@@@ The child cannot be signalled: {reason}; it runs as another user,"
+            " end it from within",
         ],
         "fork": [f"@@@ The child could not be forked: {reason}; trying again"],
     }

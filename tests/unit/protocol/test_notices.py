@@ -127,6 +127,7 @@ def test_child_that_could_not_start() -> None:
     )
     assert b"kernel.pty.max" in notices.spawn_failed(FACTS, "pty", "x")
     assert b"forked" in notices.spawn_failed(FACTS, "fork", "x")
+    assert b"another user" in notices.spawn_failed(FACTS, "signal", "x")
     assert b"limit" in notices.spawn_failed(FACTS, "limit", "x")
 
 
