@@ -25,6 +25,10 @@ from consoled.protocol import notices
 from consoled.protocol.stamp import Arrivals, LineStamper
 
 _CHUNK = 256 * 1024
+_BATCH = 192 * 1024
+_BATCH_SECONDS = 0.005
+"""Waking a thread costs more than writing a line: it is done for much, or after a while."""
+
 _LOOK_SECONDS = 1.0
 _RETRY_SECONDS = 1.0
 _PATIENCE = 1.0
@@ -99,6 +103,7 @@ class Logfile:
         self._on_trouble = on_trouble
         self.cursor = Cursor(spool.head, loop.time(), _PATIENCE, idle=_PATIENCE)
         self._busy = False
+        self._soon: asyncio.TimerHandle | None = None
         self._retry: asyncio.TimerHandle | None = None
         self._failing = False
         self._reopen_wanted = False
@@ -112,8 +117,19 @@ class Logfile:
     # -- on the loop ----------------------------------------------------------------------
 
     def wake(self) -> None:
-        """There is something to write."""
-        if not self._busy and self._retry is None:
+        """There is something to write: soon, or now if it is much."""
+        if self._busy or self._retry is not None:
+            return
+        if self._spool.head - self.taken >= _BATCH:
+            self._start()
+        elif self._soon is None:
+            self._soon = self._loop.call_later(_BATCH_SECONDS, self._start)
+
+    def _start(self) -> None:
+        if self._soon is not None:
+            self._soon.cancel()
+            self._soon = None
+        if not self._busy:
             self._busy = True
             self._disk.submit(self._work, self._worked)
 
@@ -123,7 +139,7 @@ class Logfile:
         if self._retry is not None:
             self._retry.cancel()
             self._retry = None
-        self.wake()
+        self._start()
 
     def held(self, head: int, allowance: int, now: float) -> bool:
         """Whether the child has to wait for the disk."""
@@ -148,12 +164,14 @@ class Logfile:
         if self._failing:
             self._failing = False
             self._on_trouble(notices.log_resumed(self._path, report.lost))
-        if self.taken < self._spool.head or self._reopen_wanted:
+        if self._reopen_wanted:
+            self._start()
+        elif self.taken < self._spool.head:
             self.wake()
 
     def _on_retry(self) -> None:
         self._retry = None
-        self.wake()
+        self._start()
 
     # -- in the disk's thread -------------------------------------------------------------
 

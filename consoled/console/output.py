@@ -155,8 +155,8 @@ class Output:
             while not drained and spool.head - start < budget:
                 count = readv(master, [spool.window()])
                 spool.head += count
-                # A terminal gives less than it could only when it has no more.
-                drained = count < _SMALL
+                # So little is the echo of a key; in a flood the next read has more.
+                drained = keys and count < _SMALL
         except BlockingIOError:
             drained = True
         except OSError as error:
