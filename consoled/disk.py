@@ -7,6 +7,7 @@ not take locks of the loop's thread (no logging, no imports), for the loop's thr
 Never true: the loop waits for a job.
 """
 
+import errno
 import threading
 from collections.abc import Callable
 from queue import SimpleQueue
@@ -55,8 +56,8 @@ class Disk:
                     return
 
 
-def attempt(job: Callable[[], T], seconds: float) -> T | None:
-    """The result of ``job``, or None if it did not come in time; errors are raised.
+def attempt(job: Callable[[], T], seconds: float) -> T:
+    """The result of ``job``; its error, or TimeoutError, is raised.
 
     For use before the loop runs: a job that hangs stays behind in a daemon thread.
     """
@@ -72,7 +73,7 @@ def attempt(job: Callable[[], T], seconds: float) -> T | None:
     thread.start()
     thread.join(seconds)
     if results.empty():
-        return None
+        raise TimeoutError(errno.ETIMEDOUT, "does not answer")
     result = results.get()
     if isinstance(result, Exception):
         raise result

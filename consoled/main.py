@@ -6,12 +6,14 @@ is forked, to the shell that asked.
 """
 
 import os
+import signal
 import sys
 from collections.abc import Sequence
 
 from consoled.config import procserv as command_line
 from consoled.errors import ConfigError, UsageError
 from consoled.procserv.server import Server
+from consoled.procserv.startup import Startup
 from consoled.protocol.notices import PROFILES
 
 
@@ -34,4 +36,7 @@ def procserv(argv: Sequence[str] | None = None) -> int:
     if options.version:
         print(f"procServ Process Server {PROFILES[options.compat].version}")
         return 0
-    return Server(program, options).run()
+    try:
+        return Startup(program, options).run(lambda startup: Server(startup).serve())
+    except KeyboardInterrupt:
+        return 128 + signal.SIGINT

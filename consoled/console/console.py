@@ -224,6 +224,10 @@ class Console:
             self.roster.lagging.discard(session)
         self._output.resume()
 
+    def log_moved(self) -> None:
+        """A log that was behind has taken output."""
+        self._output.resume()
+
     def half_closed(self, session: Session) -> None:
         """A peer has closed its sending side."""
         if self.door is not None:

@@ -230,6 +230,10 @@ class Lifecycle:
         self._killed = True
         return [Signal(SIGKILL), Arm(KILL_PATIENCE)]
 
+    def _hurry(self, now: float) -> list[Action]:
+        """Told to end twice: no more grace. A child that is killed already gets its time."""
+        return [] if self._killed else self._escalate(now)
+
     def _settled(self, now: float) -> list[Action]:
         self.state = State.EXITED
         return [Disarm(), Died(Fate.QUIT), Quit()]
@@ -267,7 +271,7 @@ _ACTIVE: dict[State, dict[Input, Cell]] = {
     State.STOPPING: {
         Input.KEY_KILL: _L._key_kill,
         Input.TOGGLE: _L._cycle,
-        Input.QUIT: _L._escalate,
+        Input.QUIT: _L._hurry,
         Input.SPAWNED: _L._terminate,
         Input.SPAWN_FAILED: _L._quit_down,
         Input.EXITED: _L._settled,

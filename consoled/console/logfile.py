@@ -24,8 +24,8 @@ from consoled.keeper.spool import Spool
 from consoled.protocol import notices
 from consoled.protocol.stamp import Arrivals, LineStamper
 
-_CHUNK = 256 * 1024
-_BATCH = 192 * 1024
+_CHUNK = 512 * 1024
+_BATCH = 320 * 1024
 _BATCH_SECONDS = 0.005
 """Waking a thread costs more than writing a line: it is done for much, or after a while."""
 
@@ -77,7 +77,8 @@ class Logfile:
     """Appends a console's spool to a file, or to an open descriptor (``-L -``).
 
     ``on_trouble(text)`` is called on the loop with a notice when writing starts to fail and
-    when it works again.
+    when it works again, ``on_progress()`` when it has taken something that the child waited
+    for.
     """
 
     def __init__(
@@ -92,6 +93,7 @@ class Logfile:
         stamper: LineStamper | None = None,
         arrivals: Arrivals | None = None,
         on_trouble: Callable[[bytes], None],
+        on_progress: Callable[[], None],
     ) -> None:
         self._loop = loop
         self._disk = disk
@@ -101,6 +103,8 @@ class Logfile:
         self._stamper = stamper
         self._arrivals = arrivals
         self._on_trouble = on_trouble
+        self._on_progress = on_progress
+        self._waited_for = False
         self.cursor = Cursor(spool.head, loop.time(), _PATIENCE, idle=_PATIENCE)
         self._busy = False
         self._soon: asyncio.TimerHandle | None = None
@@ -144,7 +148,8 @@ class Logfile:
     def held(self, head: int, allowance: int, now: float) -> bool:
         """Whether the child has to wait for the disk."""
         self.cursor.advance(self.taken, now)
-        return not self._failing and self.cursor.holds(head, allowance, now)
+        self._waited_for = not self._failing and self.cursor.holds(head, allowance, now)
+        return self._waited_for
 
     @property
     def idle(self) -> bool:
@@ -241,6 +246,9 @@ class Logfile:
                 break
         gap = start - self.taken
         self.taken = stop
+        if self._waited_for:
+            self._waited_for = False
+            self._loop.call_soon_threadsafe(self._on_progress)
         if gap:
             self._lost_while_failing += gap
         stamped = self._stamped(data, start, stop)

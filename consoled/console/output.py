@@ -24,7 +24,7 @@ _KEYS_BATCH = 16 * 1024
 _KEYS_SECONDS = 0.1
 _SMALL = 4000
 _SMALL_TOKENS = 8
-_HELD_RECHECK = 0.02
+_HELD_RECHECK = 0.005
 _HUNG_UP_RECHECK = 1.0
 
 
@@ -77,8 +77,12 @@ class Output:
         self.flush()
 
     def finish(self) -> None:
-        """Take all that is left in the terminal, whoever is slow, and let go of it."""
-        while self._master >= 0 and self._read_once() > 0:
+        """Take all that is left in the terminal, whoever is slow, and let go of it.
+
+        At most a spool of it: a process that the child has left behind may print for ever.
+        """
+        limit = self._spool.head + self._spool.size
+        while self._master >= 0 and self._spool.head < limit and self._read_once() > 0:
             pass
         self._close()
         self.flush()

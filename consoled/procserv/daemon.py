@@ -3,7 +3,7 @@
 import os
 import signal
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 FILE_MODE = 0o644
 
@@ -49,7 +49,10 @@ class Leaving:
             for fd in (0, 1, 2):
                 os.dup2(null, fd)
             os.close(null)
-        os.write(self._told, bytes([min(code, 255)]))
+        try:
+            os.write(self._told, bytes([min(code, 255)]))
+        except BrokenPipeError:  # the shell did not wait; the console is served all the same
+            pass
         os.close(self._told)
 
 
@@ -67,10 +70,12 @@ def write_file(path: str, text: str) -> None:
         os.close(fd)
 
 
-def remove_files(paths: Iterable[str]) -> None:
-    """Remove what a server leaves behind; what is gone already is no error."""
-    for path in paths:
-        try:
+def remove_file(path: str, text: str) -> None:
+    """Remove a file that still holds what was written; another server's stays."""
+    try:
+        with open(path, "rb") as file:
+            ours = file.read(len(text) + 1) == os.fsencode(text)
+        if ours:
             os.unlink(path)
-        except OSError:
-            pass
+    except OSError:
+        pass

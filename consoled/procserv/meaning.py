@@ -31,7 +31,7 @@ def facts_of(program: str, options: ProcservOptions, server_pid: int) -> Facts:
     return Facts(
         profile=PROFILES[options.compat],
         program=program,
-        name=options.name,
+        name=_shown_name(options.name),
         titled=options.titled,
         command=options.command[0],
         argv0=options.argv0,
@@ -43,6 +43,13 @@ def facts_of(program: str, options: ProcservOptions, server_pid: int) -> Facts:
         toggle_key=_shown(keys.toggle),
         logout_key=_shown(keys.logout),
         server_started=format_time(options.timefmt, time.time()),
+    )
+
+
+def _shown_name(name: str) -> str:
+    """A name may hold any byte but those that would begin a line of their own."""
+    return "".join(
+        "?" if character < " " or character == "\x7f" else character for character in name
     )
 
 

@@ -29,6 +29,8 @@ def describe_process(pid: int) -> str:
     The kernel keeps 15 characters of a name; the rest is found among the first words of the
     command line, where a script's name stands behind its interpreter's.
     """
+    if pid == os.getpid():
+        return "an endpoint that stands before it on the same command line"
     try:
         name = Path(f"/proc/{pid}/comm").read_text(errors="replace").strip()
         words = Path(f"/proc/{pid}/cmdline").read_text(errors="replace").split("\0")

@@ -29,7 +29,8 @@ class Room:
 
     def __init__(self) -> None:
         self.taken = 0
-        self._spare = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
+        self._spare = -1
+        self._take_spare()
         soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
         self.limit = max(1, soft - len(os.listdir("/proc/self/fd")) - _KEPT_BACK)
 
@@ -40,14 +41,24 @@ class Room:
 
     def refuse_one(self, listening: socket.socket) -> None:
         """Accept with the spare descriptor, say why, close: else the peer waits for ever."""
-        os.close(self._spare)
+        self._drop_spare()
         try:
             peer, _ = listening.accept()
             turn_away(peer, self.limit)
         except OSError:
             pass
-        finally:
+        self._take_spare()
+
+    def _drop_spare(self) -> None:
+        if self._spare >= 0:
+            os.close(self._spare)
+            self._spare = -1
+
+    def _take_spare(self) -> None:
+        try:
             self._spare = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
+        except OSError:  # somebody was faster; the next refusal tries again
+            pass
 
 
 def turn_away(peer: socket.socket, limit: int) -> None:

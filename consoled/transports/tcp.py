@@ -25,9 +25,12 @@ def resolve(endpoint: TcpEndpoint, default: Sequence[str]) -> tuple[str, ...]:
         return tuple(default)
     try:
         found = socket.getaddrinfo(endpoint.host, None, type=socket.SOCK_STREAM)
-    except socket.gaierror as error:
+    except (socket.gaierror, UnicodeError) as error:
+        reason = error.strerror if isinstance(error, socket.gaierror) else "not a host name"
         raise EndpointError(
-            f"cannot find the address of {endpoint.host}: {error.strerror}", errno.EADDRNOTAVAIL
+            f"{endpoint.host}:{endpoint.port}: {reason}; use an address or a name that this"
+            " machine can look up",
+            errno.EADDRNOTAVAIL,
         ) from error
     addresses = dict.fromkeys(str(entry[4][0]) for entry in found)
     return tuple(sorted(addresses, key=lambda address: ":" in address))

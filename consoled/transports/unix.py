@@ -58,11 +58,10 @@ def bind(endpoint: UnixEndpoint, owner: Owner) -> Bound:
             warning = _give(path, owner)
             os.chmod(path, endpoint.mode)
             listening.listen(BACKLOG)
+            status = os.stat(path)
         except OSError as error:
             listening.close()
-            os.unlink(path)
             raise _refusal(path, error) from error
-    status = os.stat(path)
     identity = (status.st_dev, status.st_ino)
     return Bound(listening, f"unix:{path}", endpoint.raw, path, identity, warning)
 
@@ -119,6 +118,9 @@ def _locked_directory(path: str) -> Iterator[None]:
     directory = os.path.dirname(path) or "."
     try:
         fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except PermissionError:  # one may write into a directory that one may not read
+        yield
+        return
     except OSError as error:
         raise _refusal(path, error) from error
     try:

@@ -55,6 +55,7 @@ class Run:
             ),
             arrivals=self._arrivals,
             on_trouble=lambda text: print("log:", text),
+            on_progress=lambda: None,
         )
         self._file = log
         self.hung = self.failed = 0

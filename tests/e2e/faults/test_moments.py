@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import subprocess
 from pathlib import Path
 
+import pytest
+
 from support import faults_mounts, processes
 from support.faults_users import start_watched
 from support.servers import CAT, DOWN_HINT, KILL, QUIT, RAW_ECHO, RESTART, Lab
-from support.streams import Terminal
+from support.streams import Peer, Terminal
 
 AS_NOBODY = ["setpriv", "--reuid=65534", "--clear-groups"]
 
@@ -108,3 +111,55 @@ def test_terminal_of_another_user_is_left_alone(lab: Lab, tmp_path: Path) -> Non
     server = lab.start(command=CAT, mode="terminal", terminal=terminal)
     server.await_file("stderr", b"cannot serve this terminal: Permission denied")
     server.greet()
+
+
+@pytest.mark.parametrize("host", ["a..b", "x" * 70, "no-such-host.invalid"])
+def test_host_that_cannot_be_found_is_one_line(lab: Lab, host: str) -> None:
+    ran = lab.run("-f", "-P", f"{host}:2000", *CAT)
+    assert ran.returncode == errno.EADDRNOTAVAIL
+    first, last = ran.stderr.splitlines()
+    assert b"cannot open control endpoint " + host.encode() in first
+    assert b"use an address or a name" in first
+    assert last.endswith(b"Exiting with error code: 99")
+
+
+def test_same_endpoint_twice_is_told_as_such(lab: Lab) -> None:
+    ran = lab.run("-f", "-P", "unix:ctl", "-P", "unix:ctl", *CAT)
+    assert ran.returncode == errno.EADDRINUSE
+    assert b"stands before it on the same command line" in ran.stderr
+    assert not (lab.dir / "ctl").exists()
+
+
+def test_files_of_another_server_stay(lab: Lab) -> None:
+    """The info file was overwritten by a server that was started later: it is that one's."""
+    server = lab.start("-p", "pid", command=CAT)
+    (lab.dir / "info").write_text("pid:1\nunix:ctl\n")
+    server.signal(signal.SIGTERM)
+    assert server.wait() == 0
+    assert (lab.dir / "info").exists()
+    assert not (lab.dir / "pid").exists()
+
+
+def test_daemon_outlives_a_shell_that_does_not_wait(lab: Lab) -> None:
+    """Killed between the fork and the report, as by an impatient launcher's timeout."""
+    busy = subprocess.Popen(["flock", ".", "sleep", "1"], cwd=lab.dir)
+    shell = subprocess.Popen(
+        [*lab.kind.argv, "-I", "info", "-P", "unix:ctl", *CAT],
+        cwd=lab.dir,
+        env=lab.environ({}),
+        stderr=subprocess.DEVNULL,
+    )
+    processes.wait_for(lambda: processes.children(shell.pid), "the daemon's fork")
+    shell.kill()
+    shell.wait()
+    busy.wait()
+    processes.wait_for((lab.dir / "info").exists, "info file of the daemon")
+    processes.wait_for(lambda: b"plus you" in _greeting(lab), "a greeting")
+    pid = int((lab.dir / "info").read_text().split("\n")[0].removeprefix("pid:"))
+    os.kill(pid, signal.SIGTERM)
+    processes.wait_gone(pid)
+
+
+def _greeting(lab: Lab) -> bytes:
+    with Peer.unix(lab.dir / "ctl") as peer:
+        return peer.read_until(b"plus you")

@@ -150,6 +150,7 @@ def test_second_quit_kills_at_once() -> None:
     play = Play(kill_signal=15).run()
     play(Input.QUIT)
     assert play(Input.QUIT, after=0.1) == [Signal(9), Arm(KILL_PATIENCE)]
+    assert play(Input.QUIT, after=0.1) == []
 
 
 def test_no_process_is_tried_again_but_never_at_once() -> None:
