@@ -67,4 +67,5 @@ class ProcessLimit:
 
 def take_terminal(pid: int) -> int:
     """Open a terminal in the private table of a server; a descriptor to close."""
-    return os.open(os.path.join(f"/proc/{pid}", "root", "dev/pts/ptmx"), os.O_RDWR | os.O_NOCTTY | os.O_CLOEXEC)
+    ptmx = os.path.join(f"/proc/{pid}", "root", "dev/pts/ptmx")
+    return os.open(ptmx, os.O_RDWR | os.O_NOCTTY | os.O_CLOEXEC)
