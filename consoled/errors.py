@@ -20,18 +20,15 @@ class ProtocolError(ConsoledError):
     """Somebody broke a wire protocol. Never raised itself (whose fault was it?)."""
 
 
-class LocalProtocolError(ProtocolError):
-    """We tried to send what the protocol forbids: a bug on our side."""
-
-
 class RemoteProtocolError(ProtocolError):
     """The peer sent what no sane peer sends; the connection is to be dropped."""
 
 
 class SpawnError(ConsoledError):
-    """A child could not be started.
+    """A child could not be started, or not be signalled.
 
-    ``step`` names what failed: ``pty``, ``fork``, ``chdir``, ``exec``, ``limit``;
+    ``step`` names what failed: ``pty``, ``fork``, ``tty``, ``signals``, ``limit``, ``chdir``,
+    ``exec`` or ``signal``;
     ``errno`` the system's reason.
     """
 

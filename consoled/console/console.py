@@ -300,9 +300,11 @@ class Console:
         if len(self._inputs) > 1:
             return
         while self._inputs:
-            for action in self._lifecycle.handle(self._inputs[0], self._loop.time()):
-                self._perform(action)
-            self._inputs.popleft()
+            try:
+                for action in self._lifecycle.handle(self._inputs[0], self._loop.time()):
+                    self._perform(action)
+            finally:  # an error in one action must not deafen the console for ever
+                self._inputs.popleft()
 
     def _perform(self, action: Action) -> None:
         match action:

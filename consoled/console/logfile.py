@@ -12,6 +12,7 @@ ends before the file can be written again).
 """
 
 import asyncio
+import errno
 import os
 import stat
 import time
@@ -53,15 +54,15 @@ def open_log(path: str) -> int:
     try:
         fd = os.open(path, _FLAGS, MODE)
     except OSError as error:
-        if error.errno == 40:  # ELOOP: the kernel's text speaks of levels of links
+        if error.errno == errno.ELOOP:  # the kernel's text speaks of levels of links
             raise OSError(error.errno, "Is a symbolic link, which is not followed", path) from None
-        if error.errno == 6:  # ENXIO
+        if error.errno == errno.ENXIO:
             raise OSError(error.errno, "Is a FIFO or device, not a plain file", path) from None
         raise
     mode = os.fstat(fd).st_mode
     if not (stat.S_ISREG(mode) or path == os.devnull):
         os.close(fd)
-        raise OSError(6, "Is a FIFO or device, not a plain file", path)
+        raise OSError(errno.ENXIO, "Is a FIFO or device, not a plain file", path)
     return fd
 
 
@@ -114,7 +115,6 @@ class Logfile:
         self._fd = fd
         self.taken = spool.head
         self._rest = b""
-        self._lost = 0
         self._lost_while_failing = 0
         self._looked = 0.0
 

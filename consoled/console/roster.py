@@ -21,9 +21,6 @@ class Roster:
     def __iter__(self) -> Iterator[Session]:
         return iter(tuple(self._sessions))
 
-    def __len__(self) -> int:
-        return len(self._sessions)
-
     def add(self, session: Session) -> None:
         """Take in a session that has been greeted."""
         self._sessions.append(session)
