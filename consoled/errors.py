@@ -27,8 +27,8 @@ class RemoteProtocolError(ProtocolError):
 class SpawnError(ConsoledError):
     """A child could not be started, or not be signalled.
 
-    ``step`` names what failed: ``pty``, ``fork``, ``tty``, ``signals``, ``limit``, ``chdir``,
-    ``exec`` or ``signal``;
+    ``step`` names what failed: ``pty``, ``fork``, ``tty``, ``signals``, ``limit``, ``user``,
+    ``chdir``, ``exec`` or ``signal``; ``keeper`` when there is nobody to fork it;
     ``errno`` the system's reason.
     """
 
@@ -44,3 +44,11 @@ class EndpointError(ConsoledError):
     def __init__(self, text: str, errno: int = 0) -> None:
         super().__init__(text)
         self.errno = errno
+
+
+class PlainError(ProtocolError):
+    """Data from another process does not describe what it should."""
+
+
+class KeeperError(ConsoledError):
+    """There is no keeper to work for, or it wants none of us."""

@@ -1,8 +1,9 @@
 """Console: joins a child, its memory, its log and the people attached to it.
 
-Owned by the composition root, lives on the loop's thread. Users' keys come in from sessions
-and become inputs of the lifecycle; the lifecycle's actions are performed here, in order; what
-the keeper reports is fed back. Inputs that arise while actions are performed wait their turn.
+Owned by the composition root, lives on the loop's thread. What must outlive this process is
+in the spool, or told to the keeper as a Note whenever it changes. Users' command keys become
+inputs of the lifecycle; the lifecycle's actions are performed here, in order; what the keeper
+reports is fed back. Inputs that arise while actions are performed wait their turn.
 
 Never true: two things deciding what the child does next; a notice that overtakes output.
 """
@@ -11,11 +12,10 @@ import asyncio
 import os
 import time
 from collections import deque
-from collections.abc import Callable
-from typing import Protocol
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
 
 from consoled.config.model import RestartPolicy, SpawnSpec
-from consoled.console.keyboard import Keyboard
 from consoled.console.lifecycle import (
     Abandoned,
     Action,
@@ -27,78 +27,96 @@ from consoled.console.lifecycle import (
     Quit,
     Signal,
     Spawn,
+    State,
     Toggled,
+    Type,
 )
 from consoled.console.logfile import Logfile
+from consoled.console.note import Found, Note
 from consoled.console.output import Output
-from consoled.console.roster import Roster
-from consoled.console.session import Role, Session
+from consoled.console.people import People
+from consoled.console.session import Role
 from consoled.errors import SpawnError
-from consoled.keeper.keeper import Keeper
-from consoled.keeper.spool import Spool
-from consoled.protocol import notices
+from consoled.keeper.keeper import Owner
+from consoled.keeper.spool import DEFAULT_SCROLLBACK, Spool
+from consoled.protocol import notices, plain
 from consoled.protocol.keys import KeyCommand, KeyFilter
 from consoled.protocol.stamp import Arrivals
 
 _DRAIN_SECONDS = 0.5
 """How long the end of output is awaited after an exit: a grandchild may hold the tty."""
 
-_EXCESS = 4096
-"""Bytes one user may type into a full queue before they are paused; keys still work in them."""
 
+class Keeping(Protocol):
+    """The keeper as a console sees it, in this process or behind a link."""
 
-class Door(Protocol):
-    """Where peers come from: told what only a transport can look after."""
+    def open(self, console: str, spool: Spool, owner: Owner) -> None: ...
 
-    def half_closed(self, session: Session) -> None: ...
+    def close(self, console: str) -> None: ...
 
-    def paused(self, session: Session, paused: bool) -> None: ...
+    def spawn(self, console: str, spec: SpawnSpec) -> None: ...
 
-    def left(self, session: Session) -> None: ...
+    def signal(self, console: str, number: int) -> None: ...
+
+    def resize(self, console: str, rows: int, columns: int) -> None: ...
+
+    def release(self, console: str) -> None: ...
+
+    def note(self, console: str, note: Any) -> None: ...
 
 
 class Console:
     """One console from its first child to the end of the server.
 
-    ``quit`` is called once, when the console is down for good.
+    ``quit`` is called once, when the console is down for good. With ``spool`` it goes on from
+    that one; else it begins with an empty one.
     """
 
     def __init__(
         self,
         loop: asyncio.AbstractEventLoop,
-        keeper: Keeper,
+        keeper: Keeping,
         facts: notices.Facts,
         spec: SpawnSpec,
         policy: RestartPolicy,
         keys: KeyFilter,
         format_time: Callable[[float], str],
         quit: Callable[[], None],
+        *,
+        spool: Spool | None = None,
+        scrollback: int = DEFAULT_SCROLLBACK,
     ) -> None:
         self._loop = loop
         self._keeper = keeper
         self.facts = facts
         self._spec = spec
-        self._keys = keys
         self._format_time = format_time
         self._quit = quit
-        self.spool = Spool()
+        self.spool = Spool(scrollback) if spool is None else spool
         self.arrivals = Arrivals()
         self.notes_arrivals = False
         """Whether somebody stamps lines and has to know when they came in."""
-        self.roster = Roster(self.spool)
         self._logs: list[Logfile] = []
         self._lifecycle = Lifecycle(policy)
-        self._keyboard = Keyboard(loop, self._on_room, self._on_stall)
         self._output = Output(loop, self.spool, self._deliver, self._held, self._on_end_of_output)
+        self.people = People(
+            loop, self.spool, keys, self._lifecycle, self._output, self._on_key, self._resize
+        )
+        self.roster = self.people.roster
+        self._keyboard = self.people.keyboard
         self._inputs: deque[Input] = deque()
         self._timer: asyncio.TimerHandle | None = None
         self._drain: asyncio.TimerHandle | None = None
         self._master = -1
         self._pid: int | None = None
         self._child_started = ""
+        self._started_at = 0.0
+        self._starts = 0
+        self._noted = Note()
+        self.on_change: Callable[[], None] | None = None
+        """Called after something has happened to the child."""
         self._window: tuple[int, int] | None = None
         self._ended = False
-        self.door: Door | None = None
         self.status: int | None = None
         """Wait status of the child that ended last."""
         keeper.open(facts.name, self.spool, self)
@@ -107,6 +125,11 @@ class Console:
         """Write this console's output to a log from now on."""
         self._logs.append(log)
 
+    def drop_log(self, log: Logfile) -> None:
+        """Write to that log no more."""
+        self._logs.remove(log)
+        log.leave()
+
     def begin(self) -> None:
         """The server is up: start the first child, unless told to wait."""
         self._handle(Input.BOOT)
@@ -114,6 +137,105 @@ class Console:
     def shut_down(self) -> None:
         """Tell the child to go and end the server; a second call kills the child."""
         self._handle(Input.QUIT)
+
+    @property
+    def is_down(self) -> bool:
+        """Whether there is no child, and none is about to come by itself."""
+        return self._lifecycle.state in (State.STOPPED, State.EXITED, State.FATAL)
+
+    def start(self) -> None:
+        """Start a child now, if there is none."""
+        self._handle(Input.START)
+
+    def stop(self) -> None:
+        """Tell the child to go, and start no other until asked to."""
+        self._handle(Input.STOP)
+
+    def restart(self) -> None:
+        """Tell the child to go, and start another one."""
+        self._handle(Input.RESTART)
+
+    def kill(self) -> None:
+        """Signal the child now; what follows is up to the restart mode."""
+        if self._lifecycle.has_child:
+            self._keeper.signal(self.facts.name, self._lifecycle.policy.kill_signal)
+
+    def retune(
+        self, facts: notices.Facts, spec: SpawnSpec, policy: RestartPolicy, keys: KeyFilter
+    ) -> None:
+        """Other settings: keys and policy at once, the rest with the next child."""
+        self.facts, self._spec, self.people.keys = facts, spec, keys
+        self._lifecycle.retune(policy)
+        self._note()
+
+    def retire(self, policy: RestartPolicy) -> None:
+        """Start nothing any more; a child that runs is left alone."""
+        self._lifecycle.retune(policy)
+        if not self._lifecycle.has_child:
+            self._handle(Input.STOP)
+
+    def note_arrivals(self) -> None:
+        """What is there already counts as having come now."""
+        self.arrivals.note(self.spool.floor, time.time())
+
+    # -- before and after this process ----------------------------------------------------
+
+    def adopt(self, before: Note, child: Found | None) -> None:
+        """Go on where a predecessor was, with the child it has left, if any."""
+        self._pid, self._child_started = before.pid, before.child_started
+        self._started_at, self._starts = before.started_at, before.starts
+        self.status, self._window = before.status, before.window
+        self.people.missed = before.missed
+        actions = self._lifecycle.adopt(before.life, child is not None, self._loop.time())
+        if child is not None:
+            self._adopt_child(before, child)
+        for action in actions:
+            self._perform(action)
+        if child is not None and child.status is not None:
+            self.exited(child.status)
+        self._note()
+
+    def _adopt_child(self, before: Note, child: Found) -> None:
+        self._master = child.master
+        if before.pid != child.pid:  # nobody has told of it yet
+            self._born(child.pid)
+            if child.failure is not None:
+                step, number = child.failure
+                self.announce(notices.spawn_failed(self.facts, step, os.strerror(number)))
+        self._output.open(child.master)
+        self._keyboard.open(child.master)
+        if before.typed:
+            self._keyboard.type(before.typed)
+
+    def detach(self) -> None:
+        """Read and write no more: a successor goes on from the note."""
+        self._disarm()
+        if self._drain is not None:
+            self._drain.cancel()
+            self._drain = None
+        self._output.detach()
+        self._ended = True
+        self._note(self._keyboard.untyped())
+        self._keyboard.close()
+        for log in self._logs:
+            log.leave()
+
+    def _note(self, typed: bytes = b"") -> None:
+        """Tell the keeper what a successor has to know, if it has changed."""
+        note = Note(
+            self._lifecycle.snapshot(),
+            self._pid,
+            self._child_started,
+            self._started_at,
+            self._starts,
+            self.status,
+            self._window,
+            typed,
+            self.people.missed,
+        )
+        if note != self._noted:
+            self._noted = note
+            self._keeper.note(self.facts.name, plain.dump(note))
 
     def reopen_logs(self) -> None:
         """Close and open every log file, for log rotation."""
@@ -130,6 +252,37 @@ class Console:
         behind = any(session.outlet.blocked for session in self.roster)
         return not behind and all(log.idle for log in self._logs)
 
+    @property
+    def writing(self) -> bool:
+        """Whether a disk's thread is in the middle of writing a log."""
+        return any(log.busy for log in self._logs)
+
+    def snapshot(self) -> dict[str, Any]:
+        """What ``status`` tells of this console, as plain values; times in seconds."""
+        life, now = self._lifecycle, self._loop.time()
+        alive = life.has_child and self._pid is not None
+        log = self._logs[0] if self._logs else None
+        return {
+            "console": self.facts.name,
+            "state": life.state.name,
+            "restart": life.mode.value,
+            "pid": self._pid if alive else None,
+            "uptime": time.time() - self._started_at if alive else None,
+            "next_start_in": max(0.0, life.due - now) if life.state is State.BACKOFF else None,
+            "starts": self._starts,
+            "last_status": self.status,
+            "users": self.roster.count(Role.WRITER),
+            "loggers": self.roster.count(Role.LOGGER),
+            "output_bytes": self.spool.head,
+            "input_waiting": self._keyboard.waiting,
+            "input_stalled": self._keyboard.stalled,
+            "input_discarded": self._keyboard.discarded,
+            "missed_bytes": self.people.missed,
+            "log_backlog": None if log is None else self.spool.head - log.taken,
+            "log_lost": None if log is None else log.lost,
+            "log_error": None if log is None else log.trouble,
+        }
+
     def standing(self) -> notices.Standing:
         """What a greeting has to tell now."""
         alive = self._lifecycle.has_child and self._pid is not None
@@ -141,129 +294,69 @@ class Console:
             loggers=self.roster.count(Role.LOGGER),
         )
 
-    # -- sessions -------------------------------------------------------------------------
+    # -- what people ask for --------------------------------------------------------------
 
-    def typed(self, session: Session, data: bytes) -> None:
-        """A user has typed: command keys act, the rest goes to the child."""
-        self._output.note_key()
-        if not self._keys.is_plain(data):
-            data = self._obey(session, data)
-        elif not self._lifecycle.has_child:
-            return
-        if not self._keyboard.type(data):
-            self._hold_back(session, data)
-
-    def _obey(self, session: Session, data: bytes) -> bytes:
-        """Act on command keys; returns what is left for the child.
-
-        What is typed at a child that is down is lost, also when it brings the child up.
-        """
-        was_up = self._lifecycle.has_child
-        for command in self._keys.commands(data):
-            self._on_key(session, command)
-        return self._keys.strip(data) if was_up and self._lifecycle.has_child else b""
-
-    def _hold_back(self, session: Session, data: bytes) -> None:
-        """Not all of ``data`` went to the child: tell its writer why, pause them if need be."""
-        if self._keyboard.discarded and session.told_of_cut != self._keyboard.cut_lines:
-            session.told_of_cut = self._keyboard.cut_lines
-            session.say(notices.line_too_long(self._keyboard.discarded))
-        if self._keyboard.full:
-            if self._keyboard.stalled and not session.excess:
-                session.say(notices.input_waits(self._keyboard.waiting))
-            session.excess += len(data)
-            if session.excess > _EXCESS:
-                session.pause()
-
-    def _on_stall(self) -> None:
-        """The child does not read: tell those who type at it, do not wait for those who left."""
-        for session in self.roster:
-            if session.gone:
-                session.close()
-            elif session.excess:
-                session.say(notices.input_waits(self._keyboard.waiting))
-
-    def hung_up(self, session: Session) -> None:
-        """A peer has gone; what it sent before is still typed, if the child reads it."""
-        if session.paused and not self._keyboard.stalled:
-            session.gone = True
-        else:
-            session.close()
-
-    def _on_room(self) -> None:
-        for session in self.roster:
-            session.resume()
-
-    def _on_key(self, session: Session, command: KeyCommand) -> None:
+    def _on_key(self, command: KeyCommand) -> None:
         down = not self._lifecycle.has_child
-        if command is KeyCommand.LOGOUT:
-            # Later, for what was typed before it still has to reach the child.
-            self._loop.call_soon(session.close)
-        elif command is KeyCommand.KILL:
+        if command is KeyCommand.KILL:
             self._handle(Input.KEY_KILL)
         elif command is KeyCommand.TOGGLE:
             self._handle(Input.TOGGLE)
         elif command is KeyCommand.RESTART and down:
             self._handle(Input.START)
         elif command is KeyCommand.QUIT and down:
-            self._handle(Input.QUIT)
+            self._quit_by_key()
 
-    def resized(self, rows: int, columns: int) -> None:
-        """A user's window has this size; the latest report wins."""
+    def _quit_by_key(self) -> None:
+        """Where it is not alone, a console only stops; anybody may start it again."""
+        if self._lifecycle.policy.solitary:
+            self._handle(Input.QUIT)
+        elif self._lifecycle.state is not State.STOPPED:
+            self._handle(Input.STOP)
+            self.announce(notices.stopped_by_key(self.facts))
+
+    def _resize(self, rows: int, columns: int) -> None:
         self._window = (rows, columns)
         if self._lifecycle.has_child:
             self._keeper.resize(self.facts.name, rows, columns)
+        self._note()
 
-    def fell_behind(self, session: Session) -> None:
-        """A reader cannot take all there is."""
-        self.roster.lagging.add(session)
-
-    def moved(self, session: Session) -> None:
-        """A reader that was behind has read."""
-        if not session.outlet.blocked:
-            self.roster.lagging.discard(session)
-        self._output.resume()
+    def resized(self, rows: int, columns: int) -> None:
+        """The terminal of the server has this size."""
+        self._resize(rows, columns)
 
     def log_moved(self) -> None:
         """A log that was behind has taken output."""
-        self._output.resume()
-
-    def half_closed(self, session: Session) -> None:
-        """A peer has closed its sending side."""
-        if self.door is not None:
-            self.door.half_closed(session)
-
-    def paused(self, session: Session, paused: bool) -> None:
-        """A peer's input is not read for now, or is again."""
-        if self.door is not None:
-            self.door.paused(session, paused)
-
-    def left(self, session: Session) -> None:
-        """A session is about to be closed."""
-        self.roster.remove(session)
-        if self.door is not None:
-            self.door.left(session)
         self._output.resume()
 
     # -- what the keeper says -------------------------------------------------------------
 
     def spawned(self, pid: int, master: int) -> None:
         """A child has been forked."""
-        self._pid = pid
         self._master = master
-        self._child_started = self._format_time(time.time())
-        self.announce(notices.started(self.facts, pid))
+        self._born(pid)
         if self._window is not None:
             self._keeper.resize(self.facts.name, *self._window)
         self._output.open(master)
         self._keyboard.open(master)
         self._handle(Input.SPAWNED)
 
+    def _born(self, pid: int) -> None:
+        self._pid = pid
+        self._started_at = time.time()
+        self._starts += 1
+        self._child_started = self._format_time(self._started_at)
+        self.announce(notices.started(self.facts, pid))
+
+    def survivors(self, processes: Sequence[str]) -> None:
+        """These processes of a child that was killed are still there."""
+        self.announce(notices.survivors(processes))
+
     def failed(self, error: SpawnError) -> None:
         """A child could not be forked, or could not become its program."""
         self._output.flush()
         self.announce(notices.spawn_failed(self.facts, error.step, str(error)))
-        if error.step in ("pty", "fork"):
+        if error.step in ("pty", "fork", "keeper"):
             self._handle(Input.SPAWN_FAILED)
 
     def exited(self, status: int) -> None:
@@ -287,8 +380,8 @@ class Console:
         self._keyboard.close()
         os.close(self._master)
         self._master = -1
-        self._keeper.release(self.facts.name)
         self._handle(Input.EXITED)
+        self._keeper.release(self.facts.name)
 
     # -- the lifecycle --------------------------------------------------------------------
 
@@ -305,6 +398,9 @@ class Console:
                     self._perform(action)
             finally:  # an error in one action must not deafen the console for ever
                 self._inputs.popleft()
+        self._note()
+        if self.on_change is not None:
+            self.on_change()
 
     def _perform(self, action: Action) -> None:
         match action:
@@ -312,6 +408,8 @@ class Console:
                 self._keeper.spawn(self.facts.name, self._spec)
             case Signal(number):
                 self._keeper.signal(self.facts.name, number)
+            case Type(keys):
+                self._keyboard.type(keys)
             case Arm(seconds):
                 self._disarm()
                 self._timer = self._loop.call_later(seconds, self._handle, Input.TIMEOUT)
@@ -322,7 +420,8 @@ class Console:
             case Died(fate):
                 self._announce_death(fate.name)
             case Abandoned():
-                self.announce(notices.abandoned(self._pid or 0))
+                ends = self._lifecycle.policy.solitary
+                self.announce(notices.abandoned(self._pid or 0, ends))
             case Quit():
                 self._ended = True
                 self._quit()
@@ -334,8 +433,7 @@ class Console:
 
     def _announce_death(self, fate: str) -> None:
         status = self.status or 0
-        killed = os.WTERMSIG(status) if os.WIFSIGNALED(status) else None
-        how = notices.ending(os.WEXITSTATUS(status), killed)
+        how = notices.ending_of(status)
         now = self._format_time(time.time())
         self.announce(notices.died(self.facts, self._pid or 0, how, now, fate))
         self._pid = None

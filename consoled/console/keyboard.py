@@ -70,6 +70,10 @@ class Keyboard:
         self._master = master
         self._lines = LineLimit()
 
+    def untyped(self) -> bytes:
+        """What the terminal has not taken yet."""
+        return b"".join(self._queue)
+
     def close(self) -> None:
         """The child is gone, and with it whatever it has not read."""
         self._disarm()

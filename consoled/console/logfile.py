@@ -4,6 +4,9 @@ Owned by one Console. The loop's thread only wakes it; opening, looking, writing
 happen in the thread of its Disk, which reads the spool by offset. What it copies out of the
 ring is safe; what was overwritten before it came is counted and marked in the file.
 
+With a checkpoint the log says in the spool's header what it is about to write and what it
+has written, so that whoever comes after a kill goes on at the exact byte.
+
 Threads: ``cursor`` belongs to the loop, everything with a leading underscore below ``_work``
 to the disk's thread; ``taken`` is written by the thread and read by the loop.
 
@@ -21,6 +24,7 @@ from dataclasses import dataclass
 
 from consoled.console.cursor import Cursor
 from consoled.disk import Disk
+from consoled.keeper.checkpoint import Checkpoint, Progress
 from consoled.keeper.spool import Spool
 from consoled.protocol import notices
 from consoled.protocol.stamp import Arrivals, LineStamper
@@ -93,6 +97,8 @@ class Logfile:
         named: bool = True,
         stamper: LineStamper | None = None,
         arrivals: Arrivals | None = None,
+        checkpoint: Checkpoint | None = None,
+        patience: float = _PATIENCE,
         on_trouble: Callable[[bytes], None],
         on_progress: Callable[[], None],
     ) -> None:
@@ -106,17 +112,29 @@ class Logfile:
         self._on_trouble = on_trouble
         self._on_progress = on_progress
         self._waited_for = False
-        self.cursor = Cursor(spool.head, loop.time(), _PATIENCE, idle=_PATIENCE)
+        self._checkpoint = checkpoint
+        start = spool.head if checkpoint is None else checkpoint.taken
+        self.cursor = Cursor(start, loop.time(), patience, idle=_PATIENCE)
         self._busy = False
         self._soon: asyncio.TimerHandle | None = None
         self._retry: asyncio.TimerHandle | None = None
         self._failing = False
         self._reopen_wanted = False
         self._fd = fd
-        self.taken = spool.head
+        self.taken = start
         self._rest = b""
         self._lost_while_failing = 0
         self._looked = 0.0
+        self._resumed = checkpoint is None
+        self._leaving = False
+        self.trouble: str | None = None
+        """Why it cannot be written now."""
+        self.lost = 0
+        """Bytes that are missing in the file, each gap marked in it."""
+        if checkpoint is not None:
+            checkpoint.declare(patience)
+            if start < spool.head:
+                self.wake()
 
     # -- on the loop ----------------------------------------------------------------------
 
@@ -133,7 +151,7 @@ class Logfile:
         if self._soon is not None:
             self._soon.cancel()
             self._soon = None
-        if not self._busy:
+        if not self._busy and not self._leaving:
             self._busy = True
             self._disk.submit(self._work, self._worked)
 
@@ -144,6 +162,26 @@ class Logfile:
             self._retry.cancel()
             self._retry = None
         self._start()
+
+    def move(self, path: str, stamper: LineStamper | None, patience: float) -> None:
+        """Write to another file, in another form, from now on."""
+        self._path, self._stamper = path, stamper
+        self.cursor.patience = patience
+        if self._checkpoint is not None:
+            self._checkpoint.declare(patience)
+        self.reopen()
+
+    def leave(self) -> None:
+        """Begin no further write: somebody else is about to take over, or there is no log."""
+        self._leaving = True
+        for timer in (self._soon, self._retry):
+            if timer is not None:
+                timer.cancel()
+
+    @property
+    def busy(self) -> bool:
+        """Whether the disk's thread is in the middle of it."""
+        return self._busy
 
     def held(self, head: int, allowance: int, now: float) -> bool:
         """Whether the child has to wait for the disk."""
@@ -158,16 +196,21 @@ class Logfile:
 
     def _worked(self, result: Report | Exception) -> None:
         self._busy = False
+        if self._leaving:
+            return
         report = Report(result) if isinstance(result, Exception) else result
+        self.lost += report.lost
         if report.failure is not None:
             self._retry = self._loop.call_later(_RETRY_SECONDS, self._on_retry)
             if not self._failing:
                 self._failing = True
                 reason = getattr(report.failure, "strerror", None) or repr(report.failure)
+                self.trouble = reason
                 self._on_trouble(notices.log_failed(self._path, reason))
             return
         if self._failing:
             self._failing = False
+            self.trouble = None
             self._on_trouble(notices.log_resumed(self._path, report.lost))
         if self._reopen_wanted:
             self._start()
@@ -185,7 +228,7 @@ class Logfile:
         try:
             self._reopen_if_wanted()
             self._look()
-            while self._rest or self.taken < self._spool.head:
+            while (self._rest or self.taken < self._spool.head) and not self._leaving:
                 self._write_some()
         except OSError as error:
             return Report(error)
@@ -215,6 +258,52 @@ class Logfile:
             self._close()
         if self._fd < 0:
             self._fd = open_log(self._path)
+            self._opened()
+
+    def _opened(self) -> None:
+        """Tell the checkpoint which file it is about, after reading what it knew before."""
+        checkpoint = self._checkpoint
+        if checkpoint is None:
+            return
+        status = os.fstat(self._fd)
+        if not self._resumed:
+            self._resumed = True
+            self._resume(checkpoint.read(), status)
+        checkpoint.opened(status.st_dev, status.st_ino, status.st_size)
+        if self._rest:
+            checkpoint.intend(self.taken, len(self._rest), self._line_open)
+
+    def _resume(self, before: Progress, status: os.stat_result) -> None:
+        """Find out what of the last intended write is in the file; take up the rest.
+
+        A file that was changed meanwhile says nothing: better twice than never.
+        """
+        known = before.identity == (status.st_dev, status.st_ino)
+        written = status.st_size - before.size if known else 0
+        if before.length == 0 or not 0 <= written <= before.length:
+            self._set_line_open(before.line_open)
+        elif written == before.length:
+            self.taken = before.next_taken
+            self._set_line_open(before.next_line_open)
+        elif self._stamper is None:
+            self.taken = before.taken + written
+        else:
+            self._set_line_open(before.line_open)
+            again = self._stamped(
+                self._spool.read(before.taken, before.next_taken), before.taken, before.next_taken
+            )
+            self._rest = again[-(before.length - written) :]
+            self.taken = before.next_taken
+        if self._checkpoint is not None and not self._rest:
+            self._checkpoint.skip_to(self.taken)
+
+    @property
+    def _line_open(self) -> bool:
+        return self._stamper is not None and self._stamper.line_open
+
+    def _set_line_open(self, line_open: bool) -> None:
+        if self._stamper is not None:
+            self._stamper.line_open = line_open
 
     def _is_current(self) -> bool:
         try:
@@ -229,11 +318,17 @@ class Logfile:
             self._fd = -1
 
     def _write_some(self) -> None:
+        checkpoint = self._checkpoint
         if not self._rest:
             self._rest = self._take()
+            if checkpoint is not None:
+                checkpoint.intend(self.taken, len(self._rest), self._line_open)
         while self._rest:
             count = os.write(self._fd, self._rest)
             self._rest = self._rest[count:]
+        if checkpoint is not None:
+            # After an appending write the position is the end of what was written.
+            checkpoint.done(os.lseek(self._fd, 0, os.SEEK_CUR))
 
     def _take(self) -> bytes:
         """Copy the next piece out of the ring, with a mark for what is gone."""

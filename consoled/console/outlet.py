@@ -4,6 +4,9 @@ Owned by a Session. The bytes in ``_pending`` are only those that had to be made
 (greeting, negotiation, escaped or stamped output) and are bounded. A peer that takes nothing
 costs nothing and holds nobody; when it reads again it is told what it missed.
 
+``word`` is where the position stands up to which the peer has got everything: shared memory,
+if somebody after us is to go on from there, should we be killed.
+
 Never true: a blocking send; output of the spool sent twice or in another order.
 """
 
@@ -37,6 +40,8 @@ class Listener(Protocol):
     def fell_behind(self) -> None: ...
 
     def moved(self) -> None: ...
+
+    def skipped(self, count: int) -> None: ...
 
     def lost(self) -> None: ...
 
@@ -73,13 +78,26 @@ class Outlet:
         self._pending = bytearray()
         self._open = True
         self.cursor = Cursor(start, loop.time())
+        self._word = memoryview(bytearray(8)).cast("Q")
         self.blocked = False
+        self.missed = 0
+        """Bytes this peer was too slow for."""
         self.on_sent: Callable[[], None] | None = None
 
     @property
     def waiting(self) -> int:
         """Bytes made for this peer that it has not taken."""
         return len(self._pending)
+
+    def publish(self, word: memoryview) -> None:
+        """Keep the position in this word from now on."""
+        self._word = word
+        self._word[0] = self.cursor.position
+
+    @property
+    def pending(self) -> bytes:
+        """What was made for this peer and not sent yet."""
+        return bytes(self._pending)
 
     def say(self, text: bytes) -> None:
         """Send text to this peer alone."""
@@ -112,7 +130,7 @@ class Outlet:
         except OSError:
             self._listener.lost()
             return
-        cursor.position += count
+        self._word[0] = cursor.position = start + count
         if count < len(view):
             self._block()
 
@@ -145,6 +163,8 @@ class Outlet:
         del self._pending[:count]
         if count:
             self.cursor.progress = self._loop.time()
+        if not self._pending:
+            self._word[0] = self.cursor.position
         return count > 0
 
     def _try(self, data: memoryview | bytearray) -> int:
@@ -156,6 +176,7 @@ class Outlet:
     def _send_piece(self, view: memoryview) -> bool:
         count = self._try(view)
         self._advance(self.cursor.position + count)
+        self._word[0] = self.cursor.position
         return count == len(view)
 
     def _advance(self, position: int) -> None:
@@ -188,7 +209,10 @@ class Outlet:
         """Jump over what the ring no longer holds, half a ring ahead, and say so."""
         if self.cursor.position < self._spool.floor:
             target = self._spool.head - self._spool.size // 2
-            self._pending += notices.skipped(self.cursor.skip_to(target, self._loop.time()))
+            missed = self.cursor.skip_to(target, self._loop.time())
+            self.missed += missed
+            self._listener.skipped(missed)
+            self._pending += notices.skipped(missed)
 
     def _block(self) -> None:
         if not self.blocked and self._open:

@@ -87,6 +87,11 @@ class Output:
         self._close()
         self.flush()
 
+    def detach(self) -> None:
+        """Hand on what was read, and read no more: somebody else is about to."""
+        self._close()
+        self.flush()
+
     def flush(self) -> None:
         """Hand on everything read so far."""
         if self._timer is not None:
@@ -137,7 +142,7 @@ class Output:
             if error.errno == errno.EIO:
                 return -1
             raise
-        self._spool.head += count
+        self._spool.commit(count)
         return count
 
     def _on_readable(self) -> None:
@@ -158,7 +163,7 @@ class Output:
         try:
             while not drained and spool.head - start < budget:
                 count = readv(master, [spool.window()])
-                spool.head += count
+                spool.commit(count)
                 # So little is the echo of a key; in a flood the next read has more.
                 drained = keys and count < _SMALL
         except BlockingIOError:

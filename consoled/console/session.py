@@ -8,14 +8,16 @@ is closed twice.
 """
 
 import asyncio
-from enum import Enum, auto
+import socket
+from dataclasses import dataclass
+from enum import Enum
 from typing import Protocol
 
 from consoled.console.outlet import Outlet, Peer, Render
 from consoled.errors import RemoteProtocolError
 from consoled.keeper.spool import Spool
 from consoled.protocol.guard import looks_like_http
-from consoled.protocol.telnet import TelnetCodec, escape
+from consoled.protocol.telnet import Conversation, TelnetCodec, escape
 
 _RECEIVE = 4096
 _REPLY_LIMIT = 68 * 1024
@@ -26,8 +28,27 @@ _ANSWER_IDLE = 5.0
 class Role(Enum):
     """What a peer may do."""
 
-    WRITER = auto()
-    LOGGER = auto()
+    WRITER = "writer"
+    LOGGER = "logger"
+
+
+@dataclass(frozen=True, slots=True)
+class SessionNote:
+    """What a successor in another process needs to go on with a peer.
+
+    ``position`` None: it stands in the peer's word of the board (we were killed). ``codec``
+    None: the peer is raw.
+    """
+
+    role: Role
+    codec: Conversation | None = None
+    position: int | None = None
+    pending: bytes = b""
+    typed_any: bool = False
+    half_closed: bool = False
+    guarded: bool = False
+    excess: int = 0
+    line_open: bool = False
 
 
 class Host(Protocol):
@@ -44,6 +65,10 @@ class Host(Protocol):
     def fell_behind(self, session: "Session") -> None: ...
 
     def moved(self, session: "Session") -> None: ...
+
+    def skipped(self, count: int) -> None: ...
+
+    def negotiated(self, session: "Session") -> None: ...
 
     def left(self, session: "Session") -> None: ...
 
@@ -101,6 +126,44 @@ class Session:
         self._loop.add_reader(self._peer.fileno(), self._on_readable)
         self.outlet.push((escape(text) if self._codec is not None else text) + negotiation)
 
+    # -- before and after this process ----------------------------------------------------
+
+    def note(self, *, final: bool) -> SessionNote:
+        """What a successor needs; ``final``: it will be the last that we say of this peer."""
+        return SessionNote(
+            self.role,
+            None if self._codec is None else self._codec.snapshot(),
+            self.outlet.cursor.position if final else None,
+            self.outlet.pending if final else b"",
+            self._typed_any,
+            self.half_closed,
+            self._guarded,
+            self.excess,
+        )
+
+    def adopt(self, before: SessionNote) -> None:
+        """Go on with a peer that a predecessor has greeted."""
+        self._typed_any, self._guarded = before.typed_any, before.guarded
+        if self._codec is not None and before.codec is not None:
+            self._codec.restore(before.codec)
+        self._loop.add_reader(self._peer.fileno(), self._on_readable)
+        self.outlet.push(before.pending)
+        if before.half_closed:
+            self._on_end()
+        elif before.excess:
+            self.excess = before.excess
+            self.pause()
+
+    def detach(self) -> SessionNote:
+        """Neither read nor send any more, and leave the peer as it is."""
+        note = self.note(final=True)
+        self.open = False
+        if self._idle is not None:
+            self._idle.cancel()
+        self._loop.remove_reader(self._peer.fileno())
+        self.outlet.close()
+        return note
+
     # -- what the outlet tells ------------------------------------------------------------
 
     def fell_behind(self) -> None:
@@ -110,6 +173,10 @@ class Session:
     def moved(self) -> None:
         """The peer has taken something, perhaps all."""
         self._host.moved(self)
+
+    def skipped(self, count: int) -> None:
+        """The peer has missed so many bytes, and is told."""
+        self._host.skipped(count)
 
     def lost(self) -> None:
         """The peer takes nothing any more; what it said before may still be unread."""
@@ -162,6 +229,7 @@ class Session:
                 self._host.resized(*window)
             if reply:
                 self._reply(reply)
+                self._host.negotiated(self)
         if data and self.role is Role.WRITER:
             self._typed_any = True
             self._host.typed(self, data)
@@ -207,4 +275,14 @@ class Session:
         self._loop.remove_reader(self._peer.fileno())
         self.outlet.close()
         self._host.left(self)
-        self._peer.close()
+        hang_up(self._peer)
+
+
+def hang_up(peer: Peer) -> None:
+    """Close for good, even if another process holds a duplicate of the connection."""
+    if isinstance(peer, socket.socket):
+        try:
+            peer.shutdown(socket.SHUT_RDWR)
+        except OSError:  # gone already
+            pass
+    peer.close()

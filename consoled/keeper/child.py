@@ -16,6 +16,7 @@ import fcntl
 import os
 import resource
 import signal
+import struct
 import termios
 from typing import NoReturn
 
@@ -23,6 +24,7 @@ from ptyprocess import PtyProcess
 
 from consoled.config.model import SpawnSpec
 from consoled.errors import SpawnError
+from consoled.keeper.outcome import collected, exit_status
 
 _REPORT_FD = 3
 _MAX_FD = min(resource.getrlimit(resource.RLIMIT_NOFILE)[1] % 2**64, 2**20)
@@ -31,18 +33,29 @@ _RESETTABLE = tuple(_ALL_SIGNALS - {signal.SIGKILL, signal.SIGSTOP})
 FAILED_STATUS = 255
 """Exit status of a child that could not become its program, as in procServ."""
 
+_ZOMBIE_PATIENCE = 20
+"""How often somebody else's child is asked for its status before it is given up."""
+
+UNKNOWN_STATUS = -1
+"""In place of a wait status that nobody could learn: the process was not our own child."""
+
 
 class Child:
     """A forked process: its pid, its pty master, its pidfd, and the report of its exec.
 
     Owned by the keeper, which closes it. ``report`` becomes readable once, when the exec
-    has succeeded or failed; ``pidfd`` once, when the process has ended.
+    has succeeded or failed (-1 if that is known); ``pidfd`` once, when the process has ended.
+    One that is not ``own`` was forked by a keeper that is no more. ``pidfd`` -1: it has ended.
     """
 
-    def __init__(self, pid: int, master: int, report: int) -> None:
+    def __init__(
+        self, pid: int, master: int, report: int, *, pidfd: int | None = None, own: bool = True
+    ) -> None:
         self.pid = pid
         self.report = report
-        self.pidfd = os.pidfd_open(pid)
+        self.own = own
+        self._asked = 0
+        self.pidfd = os.pidfd_open(pid) if pidfd is None else pidfd
         self._pty = PtyProcess(pid, master)
         # ptyprocess would sleep and kill in its destructor: closing is done here alone.
         self._pty.closed = True
@@ -70,6 +83,8 @@ class Child:
         Raises PermissionError when all of it runs as somebody else (sudo).
         """
         try:
+            if not self.own:  # reaped elsewhere, its number may be another's: ask the pidfd
+                signal.pidfd_send_signal(self.pidfd, 0)
             os.killpg(self.pid, number)
         except ProcessLookupError:
             try:
@@ -84,6 +99,13 @@ class Child:
         group is killed while the leader is still a zombie, so its number cannot have been
         given to anybody else.
         """
+        if not self.own:
+            status = exit_status(self.pidfd)
+            if status is None and not collected(self.pidfd) and self._asked < _ZOMBIE_PATIENCE:
+                self._asked += 1
+                return None
+            os.close(self.pidfd)
+            return UNKNOWN_STATUS if status is None else status
         try:
             self.signal(signal.SIGKILL)
         except PermissionError:
@@ -119,8 +141,11 @@ class Child:
             self.report = -1
 
 
-def spawn(spec: SpawnSpec) -> Child:
-    """Fork a child for ``spec``; raises SpawnError when there is no pty or no process."""
+def spawn(spec: SpawnSpec, cgroup: int | None = None) -> Child:
+    """Fork a child for ``spec``; raises SpawnError when there is no pty or no process.
+
+    ``cgroup`` is an open cgroup.procs file that the child enters first.
+    """
     try:
         master, slave = os.openpty()
     except OSError as error:
@@ -128,7 +153,7 @@ def spawn(spec: SpawnSpec) -> Child:
     try:
         report, told = os.pipe()
         try:
-            pid = _fork(spec, slave, told)
+            pid = _fork(spec, slave, told, cgroup)
         except OSError:
             os.close(report)
             raise
@@ -155,28 +180,33 @@ def _refusal(step: str, error: OSError) -> SpawnError:
     return SpawnError(step, number, os.strerror(number))
 
 
-def _fork(spec: SpawnSpec, slave: int, told: int) -> int:
+def _fork(spec: SpawnSpec, slave: int, told: int, cgroup: int | None) -> int:
     """Fork with every signal blocked, so none reaches the child with our handlers set."""
     blocked = signal.pthread_sigmask(signal.SIG_BLOCK, _ALL_SIGNALS)
     try:
         pid = os.fork()
         if pid == 0:
-            _become(spec, slave, told)
+            _become(spec, slave, told, cgroup)
         return pid
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
 
 
-def _become(spec: SpawnSpec, slave: int, told: int) -> NoReturn:
+def _become(spec: SpawnSpec, slave: int, told: int, cgroup: int | None) -> NoReturn:
     """The child's side: become the program, or say why not and end with status 255."""
     step = b"tty"
     try:
+        if cgroup is not None:
+            _enter(cgroup)
         _take_terminal(slave, told)
+        _prepare_terminal(spec)
         step = b"signals"
         _reset_signals()
         step = b"limit"
         for number, soft, hard in spec.limits:
             resource.setrlimit(number, (soft, hard))
+        step = b"user"
+        _take_identity(spec)
         if spec.chdir is not None:
             step = b"chdir"
             os.chdir(spec.chdir)
@@ -188,6 +218,33 @@ def _become(spec: SpawnSpec, slave: int, told: int) -> NoReturn:
         os.write(_REPORT_FD, b"%s %d" % (step, errno.EINVAL))
     finally:
         os._exit(FAILED_STATUS)
+
+
+def _enter(cgroup: int) -> None:
+    """Join a cgroup; without it the child is found by its session, so it is no reason to stop."""
+    try:
+        os.write(cgroup, b"0")
+    except OSError:
+        pass
+
+
+def _prepare_terminal(spec: SpawnSpec) -> None:
+    """A size from the first moment; an owner who may open it again by its name."""
+    if spec.size is not None:
+        fcntl.ioctl(0, termios.TIOCSWINSZ, struct.pack("4H", *spec.size, 0, 0))
+    if spec.identity is not None and spec.identity.uid != os.geteuid():
+        os.fchown(0, spec.identity.uid, -1)
+
+
+def _take_identity(spec: SpawnSpec) -> None:
+    """Groups, then group, then user: after that there is no way back."""
+    if spec.umask is not None:
+        os.umask(spec.umask)
+    if spec.identity is not None:
+        if os.geteuid() == 0:
+            os.setgroups(spec.identity.groups)
+        os.setresgid(spec.identity.gid, spec.identity.gid, spec.identity.gid)
+        os.setresuid(spec.identity.uid, spec.identity.uid, spec.identity.uid)
 
 
 def _take_terminal(slave: int, told: int) -> None:

@@ -5,6 +5,14 @@ costs next to nothing and another process can map the same bytes. ``head`` is th
 bytes ever written. Exactly one thread writes; any thread may read, as long as it checks
 ``floor`` again *after* it copied: bytes below the floor may be overwritten at any moment,
 for the floor already counts the widest read that can be under way.
+
+A header page holds what must outlive the writer: the head, and how far ahead of it the ring
+is zero (*cleared*). A writer that is killed between its read and the commit has left bytes
+other than zero beyond the head; whoever comes after it finds them there (``recover``). Only
+trailing NULs of that one read are in doubt. The header's other words are a log's checkpoint,
+written by the log alone.
+
+Never true: a read into room that was not zero before; two writers.
 """
 
 import mmap
@@ -16,18 +24,49 @@ READ_SIZE = 64 * 1024
 DEFAULT_SCROLLBACK = 1024 * 1024
 """Bytes of history a console keeps readable."""
 
+_HEADER = mmap.PAGESIZE
+_MAGIC = 0x3130_6C6F_6F70_73  # "spool01"
+_AT_MAGIC, _AT_SIZE, _AT_HEAD, _AT_CLEARED = range(4)
+CHECKPOINT, CHECKPOINT_WORDS = 8, 8
+"""The words of the header that belong to the log."""
+
+_CLEAR_STEP = 32 * 1024
+_LEAST_CLEARED = 8 * 1024
+_ZEROS = bytes(_CLEAR_STEP)
+
 
 class Spool:
-    """Ring of ``scrollback`` readable bytes plus the room one read may overwrite."""
+    """Ring of ``scrollback`` readable bytes plus the room one read may overwrite.
 
-    def __init__(self, scrollback: int = DEFAULT_SCROLLBACK) -> None:
-        granule = mmap.ALLOCATIONGRANULARITY
-        self.size = -(-(scrollback + READ_SIZE) // granule) * granule
-        self.fd = os.memfd_create("spool", os.MFD_CLOEXEC)
-        os.ftruncate(self.fd, self.size)
-        self._map = mmap.mmap(self.fd, self.size)
-        self._view = memoryview(self._map)
-        self.head = 0
+    With ``fd`` it is the one that another process has begun; the descriptor becomes ours.
+    """
+
+    def __init__(self, scrollback: int = DEFAULT_SCROLLBACK, *, fd: int | None = None) -> None:
+        granule = _CLEAR_STEP
+        size = -(-(scrollback + READ_SIZE) // granule) * granule
+        self.fd = self._create(size) if fd is None else fd
+        self._map = mmap.mmap(self.fd, os.fstat(self.fd).st_size)
+        whole = memoryview(self._map)
+        self.words = whole[:_HEADER].cast("Q")
+        """The header; one item is one aligned store, so a kill never leaves half of it."""
+        self._view = whole[_HEADER:]
+        if fd is None:
+            self.words[_AT_SIZE] = self.words[_AT_CLEARED] = size
+            self.words[_AT_MAGIC] = _MAGIC
+        elif self.words[_AT_MAGIC] != _MAGIC:
+            raise ValueError("no spool of this version")
+        self.size = self.words[_AT_SIZE]
+        self.catch_up()
+
+    def _create(self, size: int) -> int:
+        fd = os.memfd_create("spool", os.MFD_CLOEXEC)
+        os.ftruncate(fd, _HEADER + size)
+        return fd
+
+    def catch_up(self) -> None:
+        """Somebody else has written: go on from where they stopped."""
+        self.head = self.words[_AT_HEAD]
+        self._cleared = self.words[_AT_CLEARED]
 
     @property
     def floor(self) -> int:
@@ -35,13 +74,48 @@ class Spool:
         return max(0, self.head + READ_SIZE - self.size)
 
     def window(self) -> memoryview:
-        """Writable room at the head: at least one byte, at most READ_SIZE."""
+        """Writable room at the head, all zero: at least one byte, at most READ_SIZE."""
+        room = self._cleared - self.head
+        if room < _LEAST_CLEARED:
+            room = self._clear()
         start = self.head % self.size
-        return self._view[start : start + READ_SIZE]
+        return self._view[start : start + min(room, READ_SIZE)]
+
+    def _clear(self) -> int:
+        """Zero the next step of the ring; the store that says so comes after it."""
+        start = self._cleared % self.size
+        self._view[start : start + _CLEAR_STEP] = _ZEROS
+        self._cleared += _CLEAR_STEP
+        self.words[_AT_CLEARED] = self._cleared
+        return self._cleared - self.head
 
     def commit(self, count: int) -> None:
         """Declare ``count`` bytes of the window written."""
         self.head += count
+        self.words[_AT_HEAD] = self.head
+
+    def recover(self) -> int:
+        """Take over from a writer that was killed: returns how many bytes it had not committed."""
+        self.catch_up()
+        limit = min(self._cleared, self.head + READ_SIZE)
+        found = 0
+        offset = self.head
+        for piece in self.slices(self.head, limit):
+            if self._is_allocated(offset, len(piece)):
+                filled = len(bytes(piece).rstrip(b"\0"))
+                if filled:
+                    found = offset + filled - self.head
+            offset += len(piece)
+        self.commit(found)
+        return found
+
+    def _is_allocated(self, offset: int, length: int) -> bool:
+        """Whether there is memory at all: looking at a page that has none would allocate it."""
+        start = _HEADER + offset % self.size
+        try:
+            return os.lseek(self.fd, start, os.SEEK_DATA) < start + length
+        except OSError:  # ENXIO: none from here to the end
+            return False
 
     def append(self, data: bytes) -> None:
         """Write ``data`` at the head."""
@@ -71,9 +145,10 @@ class Spool:
         if start >= stop:
             return False
         first, last = start % self.size, stop % self.size
+        find = self._map.find
         if first < last:
-            return self._map.find(byte, first, last) >= 0
-        return self._map.find(byte, first) >= 0 or self._map.find(byte, 0, last) >= 0
+            return find(byte, _HEADER + first, _HEADER + last) >= 0
+        return find(byte, _HEADER + first) >= 0 or find(byte, _HEADER, _HEADER + last) >= 0
 
     def tail(self, lines: int) -> int:
         """Offset at which the last ``lines`` lines begin (an unfinished one counts)."""
@@ -90,6 +165,7 @@ class Spool:
 
     def close(self) -> None:
         """Give the memory back; no slice may be in use."""
+        self.words.release()
         self._view.release()
         self._map.close()
         os.close(self.fd)

@@ -33,6 +33,10 @@ AFTER_DEATH = {
     "DISABLED": "auto restart is disabled",
     "ONESHOT": "oneshot mode: server will exit",
     "QUIT": "server will exit",
+    "STOPPED": "it was told to stop and stays down",
+    "REPLACED": "a new one is started in its place",
+    "FINISHED": "oneshot mode: it stays down",
+    "GAVE_UP": "it has ended too often and stays down",
 }
 
 
@@ -146,7 +150,7 @@ def died(facts: Facts, pid: int, ending: str, time: str, fate: str) -> bytes:
     lines = ["", SEPARATOR, f"@@@ Received a sigChild for process {pid}. {ending}"]
     lines += [f"@@@ Current time: {time}"]
     lines += [f"@@@ Child process is shutting down, {AFTER_DEATH[fate]}"]
-    if fate in ("RESTART", "DISABLED"):
+    if fate not in ("QUIT", "ONESHOT", "REPLACED"):
         lines.append(_down_keys(facts))
     return _encode(lines)
 
@@ -156,6 +160,30 @@ def ending(exit_status: int | None, signal: int | None) -> str:
     if signal is not None:
         return f"The process was killed by signal {signal}"
     return f"Normal exit status = {exit_status}"
+
+
+def ending_of(status: int) -> str:
+    """The same for a wait status (wait(2)); a negative one is not known."""
+    if status < 0:
+        return "Its exit status was lost with the keeper that had started it"
+    return ending(status >> 8, status & 0x7F or None)
+
+
+def survivors(processes: Iterable[str]) -> bytes:
+    """What a child has started and what could not be ended with it."""
+    return _encode(["", f"@@@ Still running, in spite of SIGKILL: {', '.join(processes)}"])
+
+
+def stopped_by_key(facts: Facts) -> bytes:
+    """A console among others was stopped by ^Q: how to get it back."""
+    keys = f"^R or {facts.kill_key}" if facts.kill_key else "^R"
+    return _encode(["", f'@@@ Console "{facts.name}" is stopped, {keys} starts it again'])
+
+
+def leftover(pid: int, ended: bool) -> bytes:
+    """A child of a server that died was found."""
+    what = "has been killed" if ended else "cannot be killed: no new child until it is gone"
+    return _encode(["", f"@@@ A child of an earlier server, process {pid}, {what}"])
 
 
 def toggled(mode: str, profile: Profile) -> bytes:
@@ -187,10 +215,11 @@ def spawn_failed(facts: Facts, step: str, reason: str) -> bytes:
     return _encode(lines.get(step, other))
 
 
-def abandoned(pid: int) -> bytes:
+def abandoned(pid: int, server_exits: bool = True) -> bytes:
     """Even SIGKILL did not end the child."""
+    then = "server exits" if server_exits else "no new one until it is gone"
     return _encode(
-        ["", f"@@@ Child process {pid} hangs in the kernel and cannot be killed; server exits"]
+        ["", f"@@@ Child process {pid} hangs in the kernel and cannot be killed; {then}"]
     )
 
 

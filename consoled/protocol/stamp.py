@@ -48,7 +48,8 @@ class LineStamper:
         self._format = format_time
         self._second = -1
         self._stamp = b""
-        self._line_open = False
+        self.line_open = False
+        """Whether the last byte fed was inside a line."""
 
     def feed(self, data: bytes, second: int) -> bytes:
         """``data``, which came in at ``second``, with stamps in it."""
@@ -56,8 +57,8 @@ class LineStamper:
             return data
         if second != self._second:
             self._second, self._stamp = second, self._format(second)
-        stamp = b"" if self._line_open else self._stamp
-        self._line_open = not data.endswith(b"\n")
-        last = b"" if self._line_open else b"\n"
-        inner = data if self._line_open else data[:-1]
+        stamp = b"" if self.line_open else self._stamp
+        self.line_open = not data.endswith(b"\n")
+        last = b"" if self.line_open else b"\n"
+        inner = data if self.line_open else data[:-1]
         return stamp + inner.replace(b"\n", b"\n" + self._stamp) + last

@@ -14,6 +14,7 @@ byte with procServ 2.7.0; ``DO NAWS`` is ours.
 """
 
 import re
+from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Final, NamedTuple
 
@@ -66,6 +67,18 @@ class _Agreement(Enum):
     YES = auto()
 
 
+@dataclass(frozen=True, slots=True)
+class Conversation:
+    """How far a codec and its peer are; ``agreements`` are verb, option and state."""
+
+    speaks_telnet: bool = False
+    pending: bytes = b""
+    subnegotiation: bytes | None = None
+    subnegotiated: int = 0
+    after_return: bool = False
+    agreements: tuple[tuple[int, int, str], ...] = ()
+
+
 class TelnetCodec:
     """Decodes one peer; the owner sends ``reply`` and drops the peer on an exception.
 
@@ -86,6 +99,30 @@ class TelnetCodec:
             (DO, ECHO): _Agreement.ASKED,
             (WILL, LINEMODE): _Agreement.ASKED,
             (WILL, NAWS): _Agreement.NO,
+        }
+
+    def snapshot(self) -> Conversation:
+        """What a successor in another process has to know of this peer."""
+        agreements = tuple((*side, state.name) for side, state in self._agreements.items())
+        return Conversation(
+            self.speaks_telnet,
+            self._pending,
+            None if self._subnegotiation is None else bytes(self._subnegotiation),
+            self._subnegotiated,
+            self._after_return,
+            agreements,
+        )
+
+    def restore(self, before: Conversation) -> None:
+        """Go on where a predecessor was."""
+        self.speaks_telnet = before.speaks_telnet
+        self._pending = before.pending
+        open_part = before.subnegotiation
+        self._subnegotiation = None if open_part is None else bytearray(open_part)
+        self._subnegotiated = before.subnegotiated
+        self._after_return = before.after_return
+        self._agreements = {
+            (verb, option): _Agreement[state] for verb, option, state in before.agreements
         }
 
     def feed(self, data: bytes) -> Decoded:

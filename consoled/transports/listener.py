@@ -24,15 +24,15 @@ _KEEPALIVE = (60, 15, 4)
 class Room:
     """How many connections a process can take, and a way to refuse when it can take none.
 
-    To be made when everything else that a server holds is open already.
+    To be made when everything else that a server holds is open already, or will be held back.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, kept_back: int = _KEPT_BACK) -> None:
         self.taken = 0
         self._spare = -1
         self._take_spare()
         soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-        self.limit = max(1, soft - len(os.listdir("/proc/self/fd")) - _KEPT_BACK)
+        self.limit = max(1, soft - len(os.listdir("/proc/self/fd")) - kept_back)
 
     @property
     def full(self) -> bool:
@@ -87,9 +87,13 @@ class Listener:
         self._on_connection = on_connection
         loop.add_reader(listening.fileno(), self._on_ready)
 
-    def close(self) -> None:
-        """Accept no more."""
+    def pause(self) -> None:
+        """Accept no more; whoever connects waits for another listener."""
         self._loop.remove_reader(self._socket.fileno())
+
+    def close(self) -> None:
+        """Accept no more, and refuse whoever connects."""
+        self.pause()
         self._socket.close()
 
     def _on_ready(self) -> None:

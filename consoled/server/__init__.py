@@ -1,0 +1,1 @@
+"""The worker of ``consoled``: joins consoles, endpoints and frontends; replaces itself."""

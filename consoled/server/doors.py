@@ -1,0 +1,116 @@
+"""Doors: how each console is offered; one attach frontend for each.
+
+Owned by the worker. Follows the supervisor: opens the endpoints of a console that is made,
+closes those of one that is removed, and changes nothing about the others.
+
+Never true: a peer of an endpoint that is kept loses its connection by a reload.
+"""
+
+import asyncio
+import os
+import socket
+from collections.abc import Callable
+from functools import partial
+
+from consoled.config.model import ConsoleConfig, ListenConfig
+from consoled.console.console import Console
+from consoled.disk import Disk
+from consoled.frontends.attach import AttachFrontend
+from consoled.keeper.link import KeeperLink
+from consoled.protocol.notices import PROFILES
+from consoled.protocol.stamp import LineStamper
+from consoled.server.endpoints import Endpoints
+from consoled.server.heirs import Heirs, PeerNote, Registry
+from consoled.server.infofile import write_info
+from consoled.transports.hangup import HangupWatch
+from consoled.transports.listener import Room
+
+_INTERRUPT = b"\x03"
+
+
+def _no_stamps() -> LineStamper | None:
+    return None
+
+
+class Doors:
+    """Attach frontends by console."""
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        endpoints: Endpoints,
+        registry: Registry,
+        room: Room,
+        paths: Disk,
+        link: KeeperLink,
+    ) -> None:
+        self._loop = loop
+        self._endpoints = endpoints
+        self._registry = registry
+        self._room = room
+        self._paths = paths
+        self._link = link
+        self._hangups = HangupWatch(loop)
+        self._frontends: dict[str, AttachFrontend] = {}
+        self._listens: dict[str, tuple[ListenConfig, ...]] = {}
+        self.on_removed: Callable[[], None] = lambda: None
+
+    def furnish(self, console: Console, config: ConsoleConfig) -> None:
+        """Let peers onto a console, by all its endpoints."""
+        frontend = self._frontends[config.name] = AttachFrontend(
+            self._loop,
+            console,
+            self._room,
+            config.replay,
+            _no_stamps,
+            hangups=self._hangups,
+            heirs=Heirs(self._registry, config.name),
+            interrupt=_INTERRUPT,
+        )
+        for listen in config.listen:
+            self._open(frontend, listen)
+        self._listens[config.name] = config.listen
+        self._write_info(config)
+
+    def refurnish(self, console: Console, config: ConsoleConfig) -> None:
+        """Offer a console as it is configured now."""
+        frontend, before = self._frontends[config.name], self._listens[config.name]
+        frontend.replay = config.replay
+        kept = {one.at for one in config.listen}
+        for one in before:
+            if one.at not in kept:
+                self._endpoints.close(one.at)
+        for one in config.listen:
+            if one not in before:
+                self._open(frontend, one)
+                self._endpoints.retune(one)
+        self._listens[config.name] = config.listen
+        self._write_info(config)
+
+    def remove(self, console: Console, config: ConsoleConfig) -> None:
+        """Let go of everybody on a console that is no more."""
+        for session in console.roster:
+            session.close()
+        for one in self._listens.pop(config.name):
+            self._endpoints.close(one.at)
+        del self._frontends[config.name]
+        self.on_removed()
+
+    def adopt(self, fd: int, note: PeerNote, position: int) -> None:
+        """A peer that a predecessor has let in; of a console that is gone, it goes too."""
+        frontend = self._frontends.get(note.console)
+        if frontend is None:
+            os.close(fd)
+            return
+        peer = socket.socket(fileno=fd)
+        peer.setblocking(False)
+        frontend.adopt(peer, note.session, position, note.at)
+
+    def _open(self, frontend: AttachFrontend, listen: ListenConfig) -> None:
+        attach = frontend.logger if listen.read_only else frontend.user
+        profile = PROFILES[listen.profile]
+        self._endpoints.open(listen, partial(attach, raw=listen.raw, at=listen.at, profile=profile))
+
+    def _write_info(self, config: ConsoleConfig) -> None:
+        if config.info_file is not None:
+            self._paths.submit(partial(write_info, config, self._link.keeper_pid))
