@@ -68,7 +68,8 @@ class Keeping(Protocol):
 class Console:
     """One console from its first child to the end of the server.
 
-    ``quit`` is called once, when the console is down for good. With ``spool`` it goes on from
+    ``spec`` is asked for at each start. ``quit`` is called once, when the console is down for
+    good. With ``spool`` it goes on from
     that one; else it begins with an empty one.
     """
 
@@ -77,7 +78,7 @@ class Console:
         loop: asyncio.AbstractEventLoop,
         keeper: Keeping,
         facts: notices.Facts,
-        spec: SpawnSpec,
+        spec: Callable[[], SpawnSpec],
         policy: RestartPolicy,
         keys: KeyFilter,
         format_time: Callable[[float], str],
@@ -161,7 +162,11 @@ class Console:
             self._keeper.signal(self.facts.name, self._lifecycle.policy.kill_signal)
 
     def retune(
-        self, facts: notices.Facts, spec: SpawnSpec, policy: RestartPolicy, keys: KeyFilter
+        self,
+        facts: notices.Facts,
+        spec: Callable[[], SpawnSpec],
+        policy: RestartPolicy,
+        keys: KeyFilter,
     ) -> None:
         """Other settings: keys and policy at once, the rest with the next child."""
         self.facts, self._spec, self.people.keys = facts, spec, keys
@@ -405,7 +410,7 @@ class Console:
     def _perform(self, action: Action) -> None:
         match action:
             case Spawn():
-                self._keeper.spawn(self.facts.name, self._spec)
+                self._keeper.spawn(self.facts.name, self._spec())
             case Signal(number):
                 self._keeper.signal(self.facts.name, number)
             case Type(keys):

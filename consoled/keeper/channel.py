@@ -24,6 +24,9 @@ _PER_WAKE = 64
 _IN_MEMFD = b"\0"
 
 
+_encode = json.JSONEncoder(separators=(",", ":")).encode
+
+
 class Watcher(Protocol):
     """What a channel needs of an event loop."""
 
@@ -77,7 +80,7 @@ class Channel:
         """Send now or as soon as possible; the descriptors stay the caller's."""
         if not self.open:
             return
-        text = json.dumps(frame, separators=(",", ":")).encode()
+        text = _encode(frame).encode()
         if len(text) > _LONGEST_PACKET:
             memory = _in_memory(text)
             self._put(_IN_MEMFD, [memory, *fds])

@@ -37,6 +37,10 @@ class Checkpoint:
     def __init__(self, spool: Spool) -> None:
         self._words = spool.words[CHECKPOINT : CHECKPOINT + CHECKPOINT_WORDS]
 
+    def close(self) -> None:
+        """Let go of the spool, so that it can be unmapped."""
+        self._words.release()
+
     def declare(self, patience: float) -> None:
         """There is a log, for which the child waits this many seconds."""
         self._words[_PATIENCE] = 1 + int(patience * 1000)

@@ -28,8 +28,12 @@ from consoled.keeper.outcome import collected, exit_status
 
 _REPORT_FD = 3
 _MAX_FD = min(resource.getrlimit(resource.RLIMIT_NOFILE)[1] % 2**64, 2**20)
-_ALL_SIGNALS = signal.valid_signals()
-_RESETTABLE = tuple(_ALL_SIGNALS - {signal.SIGKILL, signal.SIGSTOP})
+_HANDLED = (
+    *(signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGCHLD),
+    *(signal.SIGUSR1, signal.SIGUSR2, signal.SIGWINCH, signal.SIGALRM, signal.SIGPIPE),
+)
+"""Signals that a process of ours may have a handler for. (Blocking all would cost more than the
+fork: each one of the mask becomes a Python object when it is lifted.)"""
 FAILED_STATUS = 255
 """Exit status of a child that could not become its program, as in procServ."""
 
@@ -40,6 +44,18 @@ UNKNOWN_STATUS = -1
 """In place of a wait status that nobody could learn: the process was not our own child."""
 
 
+def _ignorable() -> tuple[signal.Signals, ...]:
+    """Signals that this process may ignore: what it was born with, Python's, and ours."""
+    inherited = {
+        number for number in signal.valid_signals() if signal.getsignal(number) is signal.SIG_IGN
+    }
+    python = {signal.SIGPIPE, signal.SIGXFSZ}
+    return tuple(inherited | python | {*_HANDLED, signal.SIGTTIN, signal.SIGTTOU, signal.SIGTSTP})
+
+
+_IGNORABLE = _ignorable()
+
+
 class Child:
     """A forked process: its pid, its pty master, its pidfd, and the report of its exec.
 
@@ -47,6 +63,8 @@ class Child:
     has succeeded or failed (-1 if that is known); ``pidfd`` once, when the process has ended.
     One that is not ``own`` was forked by a keeper that is no more. ``pidfd`` -1: it has ended.
     """
+
+    __slots__ = ("_asked", "_pty", "master", "own", "pid", "pidfd", "report")
 
     def __init__(
         self, pid: int, master: int, report: int, *, pidfd: int | None = None, own: bool = True
@@ -56,14 +74,9 @@ class Child:
         self.own = own
         self._asked = 0
         self.pidfd = os.pidfd_open(pid) if pidfd is None else pidfd
-        self._pty = PtyProcess(pid, master)
-        # ptyprocess would sleep and kill in its destructor: closing is done here alone.
-        self._pty.closed = True
-
-    @property
-    def master(self) -> int:
-        """The pty master's descriptor, non-blocking."""
-        return int(self._pty.fd)
+        self.master = master
+        """The pty master's descriptor, non-blocking; -1 once it is closed."""
+        self._pty: PtyProcess | None = None
 
     def lend(self) -> int:
         """A descriptor of the master for somebody else; without one the child is ended."""
@@ -75,7 +88,15 @@ class Child:
 
     def resize(self, rows: int, columns: int) -> None:
         """Tell the terminal its size; the foreground group gets SIGWINCH."""
-        self._pty.setwinsize(rows, columns)
+        self._handle().setwinsize(rows, columns)
+
+    def _handle(self) -> PtyProcess:
+        """Made when first needed: it is bigger than all the rest of a child."""
+        if self._pty is None:
+            self._pty = PtyProcess(self.pid, self.master)
+            # It would sleep and kill in its destructor: closing is done here alone.
+            self._pty.closed = True
+        return self._pty
 
     def signal(self, number: int) -> None:
         """Signal the whole process group, or the process while it has none yet.
@@ -135,7 +156,11 @@ class Child:
 
     def close(self) -> None:
         """Close the master; a process that still holds the tty gets SIGHUP."""
-        self._pty.fileobj.close()
+        if self._pty is not None:
+            self._pty.fileobj.close()
+        else:
+            os.close(self.master)
+        self.master = -1
         if self.report >= 0:
             os.close(self.report)
             self.report = -1
@@ -181,8 +206,8 @@ def _refusal(step: str, error: OSError) -> SpawnError:
 
 
 def _fork(spec: SpawnSpec, slave: int, told: int, cgroup: int | None) -> int:
-    """Fork with every signal blocked, so none reaches the child with our handlers set."""
-    blocked = signal.pthread_sigmask(signal.SIG_BLOCK, _ALL_SIGNALS)
+    """Fork with our signals blocked, so none reaches the child with our handlers set."""
+    blocked = signal.pthread_sigmask(signal.SIG_BLOCK, _HANDLED)
     try:
         pid = os.fork()
         if pid == 0:
@@ -261,8 +286,11 @@ def _take_terminal(slave: int, told: int) -> None:
 
 
 def _reset_signals() -> None:
-    """Default dispositions and an empty mask, whatever the server ignores or blocks."""
-    for number in _RESETTABLE:
+    """Default dispositions and an empty mask, whatever the server ignores or blocks.
+
+    A handler ends with the exec by itself; what is ignored would stay so.
+    """
+    for number in _IGNORABLE:
         signal.signal(number, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
 

@@ -7,7 +7,6 @@ Never true: a socket held that its worker has dropped.
 """
 
 import os
-from typing import Any
 
 from consoled.keeper.channel import Channel
 
@@ -16,10 +15,11 @@ class Estate:
     """Held sockets by key, and a configuration."""
 
     def __init__(self) -> None:
-        self.sockets: dict[str, tuple[int, Any]] = {}
-        self.config: Any = None
+        self.sockets: dict[str, tuple[int, str]] = {}
+        self.config = -1
+        """A memfd with the configuration in force; -1 if there is none."""
 
-    def hold(self, key: str, note: Any, fd: int | None) -> None:
+    def hold(self, key: str, note: str, fd: int | None) -> None:
         """Keep a socket; without a descriptor its note alone is replaced."""
         if fd is None:
             fd = self.sockets[key][0]
@@ -35,8 +35,14 @@ class Estate:
 
     def send_config(self, channel: Channel) -> None:
         """Tell the configuration that was last in force, if any."""
-        if self.config is not None:
-            channel.send({"do": "config", "config": self.config})
+        if self.config >= 0:
+            channel.send({"do": "config"}, (self.config,))
+
+    def keep_config(self, fd: int) -> None:
+        """Another configuration is in force; the descriptor becomes ours."""
+        if self.config >= 0:
+            os.close(self.config)
+        self.config = fd
 
     def send_sockets(self, channel: Channel) -> None:
         """Hand everything on, and go on holding it."""

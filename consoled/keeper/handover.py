@@ -42,10 +42,10 @@ class FrozenChild:
 
 @dataclass(frozen=True, slots=True)
 class FrozenWard:
-    """A console; ``note`` is JSON."""
+    """A console, with its note."""
 
     name: str
-    note: str
+    note: str | None
     spool: int
     child: FrozenChild | None
 
@@ -57,7 +57,7 @@ class Table:
     lock: int
     listening: int
     board: int
-    config: str
+    config: int
     wards: tuple[FrozenWard, ...]
     sockets: tuple[tuple[str, int, str], ...]
     worker: int | None
@@ -77,9 +77,9 @@ def freeze(service: Service, lock: int, listening: int, starter: int | None) -> 
         lock,
         listening,
         service.board.fd,
-        json.dumps(service.estate.config),
+        service.estate.config,
         tuple(_freeze_ward(service, name) for name in service.wards),
-        tuple((key, fd, json.dumps(note)) for key, (fd, note) in held),
+        tuple((key, fd, note) for key, (fd, note) in held),
         None if worker is None else worker.channel.fd,
         starter,
         _lasting(sys.argv[1:]),
@@ -107,12 +107,18 @@ def _freeze_ward(service: Service, name: str) -> FrozenWard:
         frozen = FrozenChild(
             child.pid, child.master, pidfd, child.report, child.own, status, ward.failure
         )
-    return FrozenWard(name, json.dumps(ward.note), ward.spool.fd, frozen)
+    return FrozenWard(name, ward.note, ward.spool, frozen)
 
 
 def descriptors(table: Table) -> list[int]:
     """All that has to live through the exec."""
-    fds = [table.lock, table.listening, table.board, *(fd for _, fd, _ in table.sockets)]
+    fds = [
+        table.lock,
+        table.listening,
+        table.board,
+        table.config,
+        *(fd for _, fd, _ in table.sockets),
+    ]
     if table.worker is not None:
         fds.append(table.worker)
     for ward in table.wards:
@@ -154,12 +160,12 @@ def thaw(table: Table, service: Service) -> None:
     for fd in descriptors(table):
         os.set_inheritable(fd, False)
     service.board = Board(table.board)
-    service.estate.config = json.loads(table.config)
+    service.estate.config = table.config
     for key, fd, note in table.sockets:
-        service.estate.hold(key, json.loads(note), fd)
+        service.estate.hold(key, note, fd)
     for frozen in table.wards:
         ward = service.add_ward(frozen.name, frozen.spool)
-        ward.note = json.loads(frozen.note)
+        ward.note = frozen.note
         if frozen.child is not None:
             _thaw_child(service, ward.name, frozen.child)
 

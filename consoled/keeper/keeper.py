@@ -55,9 +55,10 @@ class Record(Protocol):
 class _Held:
     """What is kept of one console."""
 
-    def __init__(self, console: str, spool: Spool, owner: Owner) -> None:
+    __slots__ = ("child", "console", "owner", "running")
+
+    def __init__(self, console: str, owner: Owner) -> None:
         self.console = console
-        self.spool = spool
         self.owner = owner
         self.child: Child | None = None
         self.running = False
@@ -78,8 +79,12 @@ class Keeper:
         self._held: dict[str, _Held] = {}
 
     def open(self, console: str, spool: Spool, owner: Owner) -> None:
-        """Take a console into the table; its spool is the keeper's from now on."""
-        self._held[console] = _Held(console, spool, owner)
+        """Take a console into the table; its spool is the owner's."""
+        self._held[console] = _Held(console, owner)
+
+    def adopt_owner(self, console: str, owner: Owner) -> None:
+        """The same for an owner that looks after its spool alone."""
+        self._held[console] = _Held(console, owner)
 
     def spawn(self, console: str, spec: SpawnSpec) -> None:
         """Start a child; the owner hears ``spawned`` or ``failed`` before this returns."""

@@ -17,6 +17,7 @@ from consoled.keeper import kin
 from consoled.keeper.cgroup import Cgroups
 from consoled.keeper.kin import Identity, Process
 from consoled.keeper.loop import Loop
+from consoled.keeper.runfiles import RunFiles
 
 _LOOK_AGAIN = (0.05, 0.2, 0.75, 1.0)
 """Seconds until what was killed is looked at again; after the last it is named."""
@@ -26,10 +27,15 @@ class Kinfolk:
     """The families of all children; ``others`` tells the keeper's children that are none."""
 
     def __init__(
-        self, loop: Loop, others: Callable[[], Iterable[int]], cgroups: Cgroups | None = None
+        self,
+        loop: Loop,
+        others: Callable[[], Iterable[int]],
+        files: RunFiles,
+        cgroups: Cgroups | None = None,
     ) -> None:
         self._loop = loop
         self._others = others
+        self._files = files
         self._cgroups = cgroups
         self._leaders: dict[str, Identity] = {}
         self._signalled: dict[str, int] = {}
@@ -38,14 +44,20 @@ class Kinfolk:
         self._sweeping = False
         self.on_survivors: Callable[[str, list[str]], None] = lambda _console, _names: None
 
-    def born(self, console: str, pid: int) -> None:
-        """A console has a child."""
+    def note(self, console: str, pid: int) -> None:
+        """A console has a child: know its leader, and let the next keeper know it."""
         try:
             process = kin.look(pid)
         except OSError:
             process = None
         self._leaders[console] = Identity(pid, 0) if process is None else process.identity
         self._doomed.pop(console, None)
+        cgroup = None if self._cgroups is None else self._cgroups.path(console)
+        self._files.note_process(console, pid, process, cgroup)
+
+    def drop(self, console: str) -> None:
+        """The child has been collected."""
+        self._files.drop(console)
 
     def signal(self, console: str, number: int) -> None:
         """The child's group was signalled; so shall be all others of its family, soon."""

@@ -10,6 +10,7 @@ Never true: an inventory that comes after a request of ours; a console told twic
 """
 
 import asyncio
+import json
 import os
 import socket
 from collections.abc import Sequence
@@ -28,6 +29,7 @@ from consoled.keeper.spool import Spool
 from consoled.protocol import plain
 
 _RETRY = 0.1
+_encode = json.JSONEncoder(separators=(",", ":")).encode
 _ZOMBIE_PATIENCE = 20
 _BEAT = 0.25
 """Seconds between two beats; the watchdog waits for far more of them."""
@@ -47,9 +49,9 @@ class FoundConsole:
 
 @dataclass(slots=True)
 class Inventory:
-    """Everything that a predecessor has left."""
+    """Everything that a predecessor has left; ``config`` is a memfd, -1 if there is none."""
 
-    config: Any = None
+    config: int = -1
     consoles: dict[str, FoundConsole] = field(default_factory=dict)
     sockets: dict[str, tuple[int, Any]] = field(default_factory=dict)
     news: list[Frame] = field(default_factory=list)
@@ -61,7 +63,7 @@ class Staff(Protocol):
     def take_over(self, inventory: Inventory) -> None:
         """It is ours: everything in the inventory, descriptors included."""
 
-    def prepare(self, config: Any) -> None:
+    def prepare(self, config: int) -> None:
         """Somebody is at work: get ready, and say so with ``ready``."""
 
     def hand_over(self, successor: int) -> None:
@@ -93,10 +95,15 @@ class _Tenant:
     def __init__(self, spool: Spool, owner: Owner | None) -> None:
         self.spool = spool
         self.owner = owner
-        self.note: Any = None
+        self.note: str | None = None
         self.pid: int | None = None
         self.master = -1
         self.pidfd = -1
+
+
+def _text(note: Any) -> str:
+    """Notes travel and are kept as text: the keeper has no use for what is in them."""
+    return _encode(note)
 
 
 def connect(path: str) -> socket.socket:
@@ -122,10 +129,10 @@ class KeeperLink:
         self._path = path
         self._staff = staff
         self._tenants: dict[str, _Tenant] = {}
-        self._sockets: dict[str, tuple[int, Any]] = {}
+        self._sockets: dict[str, tuple[int, str]] = {}
         self._inventory = Inventory()
         self._channel: Channel | None = None
-        self._config: Any = None
+        self._config = -1
         self._beating = False
         self.board = Board()
         self.keeper_pid = 0
@@ -164,10 +171,12 @@ class KeeperLink:
         """Ask the keeper to become its newest version."""
         self._send({"do": "reexec"})
 
-    def keep_config(self, config: Any) -> None:
-        """Leave the configuration that is in force to whoever comes."""
+    def keep_config(self, config: int) -> None:
+        """Leave the configuration that is in force, a memfd of ours, to whoever comes."""
+        if self._config not in (-1, config):
+            os.close(self._config)
         self._config = config
-        self._send({"do": "config", "config": config})
+        self._send({"do": "config"}, (config,))
 
     def has_said_all(self) -> bool:
         """Whether all that was said is on its way."""
@@ -198,13 +207,13 @@ class KeeperLink:
             case "welcome":
                 self._welcome(frame, fds)
             case "config":
-                self._inventory.config = self._config = frame["config"]
+                self._inventory.config = self._config = fds[0]
             case "prepare":
                 self._staff.prepare(self._inventory.config)
             case "console":
                 self._found(frame, fds)
             case "held":
-                self._inventory.sockets[frame["key"]] = (fds[0], frame["note"])
+                self._inventory.sockets[frame["key"]] = (fds[0], json.loads(frame["note"]))
                 self._sockets[frame["key"]] = (fds[0], frame["note"])
             case "go":
                 self._go(frame)
@@ -239,11 +248,12 @@ class KeeperLink:
 
     def _found(self, frame: Frame, fds: list[int]) -> None:
         name, child = frame["console"], frame["child"]
-        found = FoundConsole(frame["note"], fds[0])
+        note = None if frame["note"] is None else json.loads(frame["note"])
+        found = FoundConsole(note, fds[0])
         if child is not None:
             failure = child["failure"]
             found = FoundConsole(
-                frame["note"],
+                note,
                 fds[0],
                 child["pid"],
                 fds[1],
@@ -337,20 +347,20 @@ class KeeperLink:
 
     def note(self, console: str, note: Any) -> None:
         """What a successor has to know of a console."""
-        self._tenants[console].note = note
-        self._send({"do": "note", "console": console, "note": note})
+        text = self._tenants[console].note = _text(note)
+        self._send({"do": "note", "console": console, "note": text})
 
     # -- sockets that outlive us ----------------------------------------------------------
 
     def hold(self, key: str, note: Any, fd: int) -> None:
         """Let the keeper hold a socket that stays ours to use and to close."""
-        self._sockets[key] = (fd, note)
-        self._send({"do": "hold", "key": key, "note": note}, (fd,))
+        self._sockets[key] = (fd, _text(note))
+        self._send({"do": "hold", "key": key, "note": _text(note)}, (fd,))
 
     def renote(self, key: str, note: Any) -> None:
         """Another note for a socket that is held."""
-        self._sockets[key] = (self._sockets[key][0], note)
-        self._send({"do": "hold", "key": key, "note": note})
+        self._sockets[key] = (self._sockets[key][0], _text(note))
+        self._send({"do": "hold", "key": key, "note": _text(note)})
 
     def drop(self, key: str) -> None:
         """The socket is no more."""
@@ -392,10 +402,10 @@ class KeeperLink:
 
     def _give_all(self) -> None:
         """A new keeper: give it what the lost one had."""
-        if self._config is not None:
-            self._send({"do": "config", "config": self._config})
+        if self._config >= 0:
+            self._send({"do": "config"}, (self._config,))
         for name, tenant in self._tenants.items():
-            frame = {"do": "open", "console": name, "note": tenant.note}
+            frame: Frame = {"do": "open", "console": name, "note": tenant.note}
             fds = [tenant.spool.fd]
             if tenant.pidfd >= 0:
                 self._loop.remove_reader(tenant.pidfd)

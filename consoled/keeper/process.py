@@ -12,7 +12,6 @@ cannot be killed.
 
 import fcntl
 import gc
-import json
 import os
 import resource
 import signal
@@ -104,9 +103,9 @@ class Process:
         self._files = RunFiles(os.path.join(arguments.run_dir, "children"))
         self._cgroups, _ = Cgroups.find(arguments.cgroup)
         place = None if self._cgroups is None else self._cgroups.place
-        self._keeper = Keeper(self._loop, self._files, place)
         self._launcher = Launcher(self._loop, arguments.starter, self._on_worker_gone, say)
-        family = Kinfolk(self._loop, self._not_children, self._cgroups)
+        family = Kinfolk(self._loop, self._not_children, self._files, self._cgroups)
+        self._keeper = Keeper(self._loop, family, place)
         self._service = Service(self._loop, self._keeper, family, say, watched=arguments.watchdog)
         self._service.on_stopped = self._end
         self._service.files_limit = _raise_files_limit(arguments)
@@ -158,8 +157,8 @@ class Process:
         """Whoever has started us may have loaded a configuration already."""
         fd = self._arguments.config
         if fd is not None:
-            self._service.estate.config = json.loads(os.pread(fd, os.fstat(fd).st_size, 0))
-            os.close(fd)
+            os.set_inheritable(fd, False)
+            self._service.estate.keep_config(fd)
 
     def _clean_up(self, adopted: Collection[str], worker: int) -> list[Frame]:
         others = {worker, *self._launcher.pids}
@@ -233,6 +232,8 @@ class Process:
         process = None if worker is None else kin.look(worker.pid)
         if process is not None:  # it was replaced; the new one's starter is ours by now
             self._launcher.adopt(process.ppid)
+        elif self._service.stopping:  # the end is on its way
+            pass
         elif not any(self._keeper.is_running(name) for name in self._service.wards):
             self.code = code
             self._loop.stop()

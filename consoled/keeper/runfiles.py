@@ -122,6 +122,12 @@ class RunFiles:
             process = kin.look(pid)
         except OSError as error:
             return self._failed(f"cannot look at process {pid}: {error.strerror}")
+        return self.note_process(console, pid, process, cgroup)
+
+    def note_process(
+        self, console: str, pid: int, process: kin.Process | None, cgroup: str | None = None
+    ) -> bool:
+        """The same for a child that the caller has looked at."""
         if process is None or pid <= 1 or not _NAME.fullmatch(console):
             return self._failed(f"no process {pid} to note for console {console!r}")
         line = Record(console, process.identity, self._boot_id, cgroup).line()

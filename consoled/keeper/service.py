@@ -10,8 +10,8 @@ Never true: a pty that two processes read; a fact about a child that no worker e
 
 import os
 import resource
+import signal
 import socket
-import sys
 import time
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
@@ -27,7 +27,6 @@ from consoled.keeper.estate import Estate
 from consoled.keeper.keeper import Keeper
 from consoled.keeper.kinfolk import Kinfolk
 from consoled.keeper.loop import Loop, Timer
-from consoled.keeper.spool import Spool
 from consoled.keeper.ward import Ward
 from consoled.keeper.watchdog import TICK, Watchdog
 from consoled.protocol import plain
@@ -38,6 +37,11 @@ VERSION = 1
 _COME_UP = 10.0
 """Seconds in which a candidate has to serve what it was given."""
 
+_GRACE = 10.0
+"""Seconds from SIGTERM to SIGKILL when no worker is there, who would know better."""
+
+_LOOK = 0.02
+_LAST = 2.0
 _LINGER = 1.0
 """Seconds from a SIGKILL to the hand-over, should the killed worker not go."""
 
@@ -86,6 +90,7 @@ class Service:
         self._watchdog = Watchdog()
         self._ticking: Timer | None = None
         self.stopping = False
+        self._killing = False
         self.on_stopped: Callable[[], None] = loop.stop
         self.on_reexec: Callable[[list[str]], None] = lambda _: None
         self.on_first: Callable[[Collection[str], int], list[Frame]] | None = None
@@ -132,6 +137,8 @@ class Service:
             if not worker.detached:
                 self._say(f"worker {worker.pid} is gone; standing in for it")
             self._back_out(f"worker {worker.pid} ended before it served")
+            if self.stopping:
+                self._stop_alone()
 
     def _stand_in(self) -> None:
         for ward in self.wards.values():
@@ -274,7 +281,7 @@ class Service:
 
     def add_ward(self, name: str, spool: int) -> Ward:
         """A console whose spool is in this memfd."""
-        ward = Ward(name, Spool(fd=spool), self.loop, self.keeper, self.tell, self._kin)
+        ward = Ward(name, spool, self.loop, self.keeper, self.tell, self._kin)
         self.wards[name] = ward
         return ward
 
@@ -318,7 +325,7 @@ class Service:
         self.estate.drop(frame["key"])
 
     def _keep_config(self, worker: Worker, frame: Frame, fds: list[int]) -> None:
-        self.estate.config = frame["config"]
+        self.estate.keep_config(fds.pop(0))
 
     def _reexec(self, worker: Worker, frame: Frame, fds: list[int]) -> None:
         self.on_reexec(list(frame.get("argv") or ()))
@@ -340,30 +347,47 @@ class Service:
 
     def stop(self) -> None:
         """End everything in order; asked again, at once."""
-        if self.stopping or self.at_work is None:
+        if self.stopping:
             self.kill_all()
             return
         self.stopping = True
-        self.tell({"do": "stop"})
+        if self.at_work is None:
+            self._stop_alone()
+        else:
+            self.tell({"do": "stop"})
+
+    def _stop_alone(self) -> None:
+        """No worker knows how each child is to be stopped: TERM, and after a while KILL."""
+        self._signal_all(signal.SIGTERM)
+        self._await_end(_GRACE, self.kill_all)
 
     def kill_all(self) -> None:
         """End every child that is there, now, and then the keeper."""
-        self.stopping = True
-        for name in self.wards:
-            child = self.keeper.child(name)
-            if child is not None and self.keeper.is_running(name):
-                self.keeper.signal(name, 9)
-                self._kin.signal(name, 9)
-        self._await_end()
+        if not self._killing:
+            self._killing = True
+            self._signal_all(signal.SIGKILL)
+            self._await_end(_LAST, self._give_up_children)
 
-    def _await_end(self, tries: int = 100) -> None:
-        running = [name for name in self.wards if self.keeper.is_running(name)]
-        if not running or tries == 0:
-            for name in running:
-                print(f"keeper: the child of {name} hangs in the kernel", file=sys.stderr)
+    def _signal_all(self, number: int) -> None:
+        for name in self._running():
+            self.keeper.signal(name, number)
+            self._kin.signal(name, number)
+
+    def _running(self) -> list[str]:
+        return [name for name in self.wards if self.keeper.is_running(name)]
+
+    def _await_end(self, seconds: float, otherwise: Callable[[], None]) -> None:
+        if not self._running():
             self.on_stopped()
+        elif seconds <= 0:
+            otherwise()
         else:
-            self.loop.call_later(0.02, self._await_end, tries - 1)
+            self.loop.call_later(_LOOK, self._await_end, seconds - _LOOK, otherwise)
+
+    def _give_up_children(self) -> None:
+        for name in self._running():
+            self._say(f"the child of {name} hangs in the kernel")
+        self.on_stopped()
 
 
 def _started() -> float:

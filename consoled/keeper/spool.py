@@ -24,7 +24,9 @@ READ_SIZE = 64 * 1024
 DEFAULT_SCROLLBACK = 1024 * 1024
 """Bytes of history a console keeps readable."""
 
-_HEADER = mmap.PAGESIZE
+_HEADER = 128
+"""Bytes before the ring: in its first page, for an idle console has little more than that."""
+
 _MAGIC = 0x3130_6C6F_6F70_73  # "spool01"
 _AT_MAGIC, _AT_SIZE, _AT_HEAD, _AT_CLEARED = range(4)
 CHECKPOINT, CHECKPOINT_WORDS = 8, 8

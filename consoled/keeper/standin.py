@@ -58,11 +58,12 @@ class StandIn:
         self._watch()
 
     def end(self) -> None:
-        """A worker reads again."""
+        """A worker reads again; the mapping is given up."""
         self._cancel()
         if self._reading:
             self._unwatch()
         self._master = -1
+        self._spool.close()
 
     def _watch(self) -> None:
         self._timer = None

@@ -9,7 +9,7 @@ Never true: a fact that neither a worker has been told nor the next one will be.
 
 import os
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from typing import Protocol
 
 from consoled.errors import SpawnError
 from consoled.keeper.channel import Frame
@@ -23,9 +23,7 @@ Tell = Callable[[Frame, Sequence[int]], None]
 
 
 class Family(Protocol):
-    """Who looks after what a child starts and leaves behind."""
-
-    def born(self, console: str, pid: int) -> None: ...
+    """Who looks after what a child leaves behind."""
 
     def ended(self, console: str) -> None: ...
 
@@ -33,19 +31,25 @@ class Family(Protocol):
 class Ward:
     """A console between a keeper's child and whoever works for it."""
 
+    __slots__ = (
+        *("_keeper", "_kin", "_standin", "_tell", "_watcher"),
+        *("failure", "name", "note", "spool", "status"),
+    )
+
     def __init__(
-        self, name: str, spool: Spool, watcher: Watcher, keeper: Keeper, tell: Tell, kin: Family
+        self, name: str, spool: int, watcher: Watcher, keeper: Keeper, tell: Tell, kin: Family
     ) -> None:
         self.name = name
         self.spool = spool
-        self.note: Any = None
+        self.note: str | None = None
         self._keeper = keeper
         self._tell = tell
         self._kin = kin
-        self._standin = StandIn(watcher, spool)
+        self._watcher = watcher
+        self._standin: StandIn | None = None
         self.status: int | None = None
         self.failure: tuple[str, int] | None = None
-        keeper.open(name, spool, self)
+        keeper.adopt_owner(name, self)
 
     # -- what the keeper says -------------------------------------------------------------
 
@@ -54,7 +58,6 @@ class Ward:
         child = self._keeper.child(self.name)
         assert child is not None
         self.status = self.failure = None
-        self._kin.born(self.name, pid)
         frame = {"do": "spawned", "console": self.name, "pid": pid}
         self._tell(frame, (master, child.pidfd))
         os.close(master)
@@ -76,20 +79,29 @@ class Ward:
 
     def lose_worker(self) -> int:
         """Nobody reads: stand in. Returns the bytes that had not been committed."""
-        checkpoint = Checkpoint(self.spool)
+        spool = Spool(fd=os.dup(self.spool))
+        checkpoint = Checkpoint(spool)
         patience = checkpoint.patience
         logged = None if patience is None else checkpoint.taken
-        found = self._standin.begin(logged, patience or 0.0)
+        checkpoint.close()
+        standin = self._standin = StandIn(self._watcher, spool)
+        found = standin.begin(logged, patience or 0.0)
         child = self._keeper.child(self.name)
         if child is not None:
-            self._standin.read(child.master)
+            standin.read(child.master)
         return found
+
+    def _sit_down(self) -> None:
+        """A worker reads again."""
+        if self._standin is not None:
+            self._standin.end()
+            self._standin = None
 
     def inventory(self) -> tuple[Frame, list[int]]:
         """What a new worker has to know, with spool, terminal and pidfd; nobody reads now."""
-        self._standin.end()
+        self._sit_down()
         frame: Frame = {"do": "console", "console": self.name, "note": self.note, "child": None}
-        fds = [self.spool.fd]
+        fds = [self.spool]
         child = self._keeper.child(self.name)
         if child is not None:
             running = self._keeper.is_running(self.name)
@@ -113,11 +125,10 @@ class Ward:
 
     def adopt(self, child: Child) -> None:
         """A child that exists already is this console's."""
-        self._kin.born(self.name, child.pid)
         self._keeper.adopt(self.name, child)
 
     def close(self) -> None:
         """The console is gone from the configuration."""
-        self._standin.end()
+        self._sit_down()
         self._keeper.close(self.name)
-        self.spool.close()
+        os.close(self.spool)

@@ -11,6 +11,7 @@ import signal
 from collections.abc import Sequence
 from functools import partial
 
+from consoled.config.model import SpawnSpec
 from consoled.console.console import Console
 from consoled.console.logfile import Logfile
 from consoled.disk import Disk
@@ -52,7 +53,7 @@ class Server:
             loop,
             Keeper(loop),
             meaning.facts_of(self._startup.program, options, os.getpid()),
-            meaning.spec_of(options, endpoints.info_items(self._startup.offers), files_limit),
+            partial(self._spec, files_limit),
             meaning.policy_of(options),
             KeyFilter(options.keys),
             partial(meaning.format_time, options.timefmt),
@@ -76,6 +77,10 @@ class Server:
         loop.run_forever()
         loop.run_until_complete(self._finish())
         return self._exit_code()
+
+    def _spec(self, files_limit: tuple[int, int]) -> SpawnSpec:
+        items = endpoints.info_items(self._startup.offers)
+        return meaning.spec_of(self._startup.options, items, files_limit)
 
     def _stamper(self) -> LineStamper | None:
         pattern = self._startup.options.logstamp

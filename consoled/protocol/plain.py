@@ -6,6 +6,7 @@ what a newer one has added is left out, so both sides of an upgrade understand e
 """
 
 import dataclasses
+import sys
 import types
 from collections.abc import Callable, Mapping
 from enum import Enum
@@ -93,6 +94,8 @@ def _scalar_loader(kind: Any) -> Convert:
         return lambda data: data.encode("latin-1")
     if kind is Any:
         return _as_it_is
+    if kind is str:
+        return _load_text
     if issubclass(kind, Enum):
         return lambda data: kind(data)
 
@@ -104,6 +107,13 @@ def _scalar_loader(kind: Any) -> Convert:
         raise TypeError(f"{data!r} is no {kind.__name__}")
 
     return check
+
+
+def _load_text(data: Any) -> str:
+    """A thousand consoles have the same words: each is kept once."""
+    if type(data) is not str:
+        raise TypeError(f"{data!r} is no str")
+    return sys.intern(data)
 
 
 def _optional_loader(kinds: tuple[Any, ...]) -> Convert:

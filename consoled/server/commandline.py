@@ -9,6 +9,7 @@ from typing import Any, NoReturn
 
 from consoled import __version__
 from consoled.errors import ConsoledError
+from consoled.server import kept
 
 KEEPER = ("-P", "-m", "consoled.keeper.process")
 STARTER = ("-P", "-m", "consoled.server.starter")
@@ -113,11 +114,8 @@ def _foreground(options: argparse.Namespace) -> int:
         print("consoled: the configuration cannot be used", file=sys.stderr)
         return EX_CONFIG
     run_dir = loaded["site"]["server"]["run_dir"]
-    config = os.memfd_create("config")
+    config = kept.write(loaded["site"])
     os.set_inheritable(config, True)
-    text = json.dumps({"site": loaded["site"], "condemned": []}).encode()
-    while text:
-        text = text[os.write(config, text) :]
     starter = [sys.executable, *STARTER, "--run-dir", run_dir]
     starter += ["--with-keeper", str(os.getpid())]  # an exec keeps the pid
     if options.config is not None:

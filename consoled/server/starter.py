@@ -17,7 +17,9 @@ import socket
 import sys
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 
+from consoled.keeper import kin
 from consoled.server import worker
 from consoled.server.activation import inherited_sockets
 from consoled.server.worker import Options, Worker
@@ -29,6 +31,7 @@ _AWAITED = {*_PASSED_ON, *_ENDING, signal.SIGCHLD}
 _LOOK = 0.25
 """Seconds between two looks for a keeper that is no more, where we have to start a new one."""
 
+_LOOKS = 2
 _SHORT_LIFE = 1.0
 _PATIENCE = 3
 """Workers that die young are forked again at once so many times; then once a second."""
@@ -67,6 +70,7 @@ class Starter:
         self._born = 0.0
         self._short_lives = 0
         self._ending = False
+        self._missed = 0
 
     def run(self) -> int:
         """Fork workers until there is to be none any more."""
@@ -77,10 +81,12 @@ class Starter:
         while True:
             self._wait()
             code = self._reap()
-            if code is not None:
-                end = self._after(code)
-                if end is not None:
-                    return end
+            if code is None:
+                self._look_for_keeper()
+                continue
+            end = self._after(code)
+            if end is not None:
+                return end
 
     def _fork(self, options: Options) -> None:
         self._born = time.monotonic()
@@ -105,7 +111,6 @@ class Starter:
         """Until a signal, which is passed on, or a child's end."""
         if self._keeper:
             received = signal.sigtimedwait(_AWAITED, _LOOK)
-            self._look_for_keeper()
         else:
             received = signal.sigwaitinfo(_AWAITED)
         number = None if received is None else received.si_signo
@@ -132,6 +137,13 @@ class Starter:
         """Go on, or end with this exit code."""
         if code in (worker.LEFT, worker.REFUSED, worker.BAD_CONFIG) or self._ending:
             return worker.LEFT if self._ending else code
+        if code == worker.NO_KEEPER:
+            if not self._keeper:
+                return worker.REFUSED
+            time.sleep(_LOOK)  # it may be on its way
+            self._look_for_keeper()
+            self._fork_again()
+            return None
         if code == worker.DETACHED:  # told to go: whoever comes shall be the newest version
             argv = worker.with_keeper(self._options.starter, self._keeper)
             os.execv(sys.executable, [*argv, "--fresh"])
@@ -139,17 +151,27 @@ class Starter:
         if self._short_lives > _PATIENCE:
             print("consoled: workers end as soon as they begin", file=sys.stderr, flush=True)
             time.sleep(_SHORT_LIFE)
-        self._fork(Options(self._options.run_dir, self._options.config, False, False,
-                           self._options.starter))  # fmt: skip
+        self._fork_again()
         return None
+
+    def _fork_again(self) -> None:
+        self._fork(replace(self._options, fresh=False, replace=False))
 
     def _is_young(self) -> bool:
         return time.monotonic() - self._born < _SHORT_LIFE
 
     def _look_for_keeper(self) -> None:
-        """Nobody else starts a new keeper when ours has died, so we do."""
-        if self._ending or os.path.exists(f"/proc/{self._keeper}"):
+        """Nobody else starts a new keeper when ours has died, so we do.
+
+        At the second look: at the end of all, the worker ends a moment after the keeper.
+        """
+        if not self._keeper or self._ending:
             return
+        keeper = kin.look(self._keeper)
+        self._missed = 0 if keeper is not None and not keeper.ended else self._missed + 1
+        if self._missed < _LOOKS:
+            return
+        self._missed = 0
         module = ("-P", "-m", "consoled.keeper.process")
         argv = (sys.executable, *module, "--run-dir", self._options.run_dir)
         self._keeper = os.posix_spawn(argv[0], argv, os.environ, setsid=True, setsigmask=())

@@ -25,7 +25,7 @@ from consoled.frontends.control import ControlFrontend
 from consoled.keeper.link import Inventory, KeeperLink
 from consoled.keeper.sdnotify import notify
 from consoled.protocol import notices, plain
-from consoled.server import loading
+from consoled.server import kept, loading
 from consoled.server.doors import Doors
 from consoled.server.endpoints import PREFIX as LISTEN
 from consoled.server.endpoints import Bindings, Endpoints
@@ -36,9 +36,9 @@ from consoled.supervisor.intent import Intent
 from consoled.supervisor.supervisor import Supervisor
 from consoled.transports.listener import Room, raise_descriptor_limit
 
-LEFT, DETACHED, RESUME, REFUSED, BAD_CONFIG = 0, 10, 11, 69, 78
+LEFT, DETACHED, RESUME, REFUSED, NO_KEEPER, BAD_CONFIG = 0, 10, 11, 69, 75, 78
 """Exit codes: nobody needs us; told to go, another may come; go on with this very version;
-the keeper does not want us; there is no configuration."""
+the keeper does not want us; there is none; there is no configuration."""
 
 CONTROL = "control.sock"
 _LAST_WORDS = 1.0
@@ -72,7 +72,7 @@ class Worker:
         self._activated = activated
         self._code = LEFT
         self._supervisor: Supervisor | None = None
-        self._prepared: Any = None
+        self._prepared = -1
         self._leaving = False
         self._loading = False
         self._tasks: set[asyncio.Task[None]] = set()
@@ -91,7 +91,7 @@ class Worker:
             self._link.begin(replace=self._options.replace)
         except KeeperError as error:
             say(str(error))
-            return REFUSED
+            return NO_KEEPER
         self._loop.run_forever()
         return self._code
 
@@ -113,24 +113,24 @@ class Worker:
 
     # -- taking over ----------------------------------------------------------------------
 
-    def prepare(self, config: Any) -> None:
+    def prepare(self, config: int) -> None:
         """Somebody is at work: have a configuration before they are asked to go."""
         self._start(self._prepare(config))
 
-    async def _prepare(self, config: Any) -> None:
+    async def _prepare(self, config: int) -> None:
         loaded = await loading.load(self._options.config)
         if loaded.site is None:
             self._tell_errors(loaded, "the new worker cannot start")
             self._end(BAD_CONFIG)
             return
-        condemned = [] if config is None else config["condemned"]
-        self._prepared = {"site": loaded.plain, "condemned": condemned}
+        condemned = [] if config < 0 else kept.read(config)[1]
+        self._prepared = kept.write(loaded.plain, [plain.dump(one) for one in condemned])
         self._link.ready()
 
     def take_over(self, inventory: Inventory) -> None:
         """Everything is ours; without a configuration there has to be one first."""
-        config = self._prepared or inventory.config
-        if config is None:
+        config = self._prepared if self._prepared >= 0 else inventory.config
+        if config < 0:
             self._start(self._load_first(inventory))
             return
         self._install(config, inventory)
@@ -142,12 +142,11 @@ class Worker:
             self._tell_errors(loaded, "there is no configuration to start with")
             self._end(BAD_CONFIG)
             return
-        self._install({"site": loaded.plain, "condemned": []}, inventory)
+        self._install(kept.write(loaded.plain), inventory)
 
-    def _install(self, config: Any, inventory: Inventory) -> None:
+    def _install(self, config: int, inventory: Inventory) -> None:
         loop, link = self._loop, self._link
-        site = plain.load(SiteConfig, config["site"])
-        condemned = [plain.load(ConsoleConfig, one) for one in config["condemned"]]
+        site, condemned = kept.read(config)
         self._paths = Disk("paths", loop)
         consoles = len(site.consoles) + len(condemned)
         room = Room(_KEPT_BACK + _PER_CONSOLE * consoles)
@@ -181,7 +180,7 @@ class Worker:
         condemned: Sequence[ConsoleConfig],
         inventory: Inventory,
         wanted: Sequence[ListenConfig],
-        config: Any,
+        config: int,
         bindings: Bindings,
     ) -> None:
         """Everything that can be bound is: serve."""
@@ -198,7 +197,7 @@ class Worker:
         self._tell_manager()
         gc.collect()
         gc.freeze()
-        if self._options.fresh and self._prepared is None and inventory.config is not None:
+        if self._options.fresh and self._prepared < 0 <= inventory.config:
             self.reload()
 
     def _adopt_peers(self, inventory: Inventory) -> None:
@@ -284,7 +283,7 @@ class Worker:
     def keep_config(self, site: Any) -> None:
         """Leave to a successor what is in force now."""
         condemned = [plain.dump(one) for one in self._supervisor_now.condemned]
-        self._link.keep_config({"site": site, "condemned": condemned})
+        self._link.keep_config(kept.write(site, condemned))
 
     def _reloaded(self, lines: list[str], *, ok: bool) -> None:
         self._loading = False
@@ -355,6 +354,10 @@ class Worker:
 
     def keeper_lost(self) -> None:
         """Children run on; their exits are seen, and a new keeper gets them."""
+        if self._supervisor is None:
+            say("the keeper was gone before it had handed over anything")
+            self._end(NO_KEEPER)
+            return
         say("the keeper is gone; children run on, waiting for a new one")
 
     def keeper_back(self, pid: int) -> None:

@@ -130,7 +130,7 @@ class Supervisor:
             self._loop,
             self._link,
             meaning.facts_of(config, pid, self._server_started),
-            meaning.spec_of(config, pid),
+            partial(meaning.spec_of, config, pid),
             meaning.policy_of(config),
             KeyFilter(config.keys),
             partial(meaning.format_time, config.time_format),
@@ -179,7 +179,7 @@ class Supervisor:
         pid = self._link.keeper_pid
         tended.console.retune(
             meaning.facts_of(config, pid, self._server_started),
-            meaning.spec_of(config, pid),
+            partial(meaning.spec_of, config, pid),
             meaning.policy_of(config),
             KeyFilter(config.keys),
         )

@@ -162,7 +162,7 @@ class Site:
         spec = SpawnSpec((CHILD.encode(),), (CHILD.encode(),), {})
         keys = KeyFilter(KeyMap())
         self._console = Console(
-            loop, self._keeper, FACTS, spec, policy, keys, lambda _: DATE, loop.stop
+            loop, self._keeper, FACTS, lambda: spec, policy, keys, lambda _: DATE, loop.stop
         )
         frontend = AttachFrontend(loop, self._console, Room(), 0, lambda: None)
         self._console.begin()
