@@ -11,7 +11,6 @@ Never true: two things deciding what the child does next; a notice that overtake
 import asyncio
 import os
 import time
-from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
@@ -105,7 +104,7 @@ class Console:
         )
         self.roster = self.people.roster
         self._keyboard = self.people.keyboard
-        self._inputs: deque[Input] = deque()
+        self._inputs: list[Input] = []
         self._timer: asyncio.TimerHandle | None = None
         self._drain: asyncio.TimerHandle | None = None
         self._master = -1
@@ -222,6 +221,9 @@ class Console:
         self._ended = True
         self._note(self._keyboard.untyped())
         self._keyboard.close()
+        if self._master >= 0:
+            os.close(self._master)
+            self._master = -1
         for log in self._logs:
             log.leave()
 
@@ -240,7 +242,12 @@ class Console:
         )
         if note != self._noted:
             self._noted = note
-            self._keeper.note(self.facts.name, plain.dump(note))
+            self._keeper.note(self.facts.name, self.note)
+
+    @property
+    def note(self) -> Any:
+        """What a successor has to know, as plain values."""
+        return plain.dump(self._noted)
 
     def reopen_logs(self) -> None:
         """Close and open every log file, for log rotation."""
@@ -402,7 +409,7 @@ class Console:
                 for action in self._lifecycle.handle(self._inputs[0], self._loop.time()):
                     self._perform(action)
             finally:  # an error in one action must not deafen the console for ever
-                self._inputs.popleft()
+                del self._inputs[0]
         self._note()
         if self.on_change is not None:
             self.on_change()

@@ -44,7 +44,7 @@ class Keyboard:
         self.stalled = False
         """Whether the queue is full because the child does not read at all."""
         self._master = -1
-        self._queue: deque[memoryview] = deque()
+        self._queue: deque[memoryview] | tuple[()] = ()  # until somebody types too fast
         self._retry = _FIRST_RETRY
         self._timer: asyncio.TimerHandle | None = None
         self._lines = LineLimit()
@@ -95,6 +95,8 @@ class Keyboard:
             kept = kept[count:]
             self._progress = self._loop.time()
         if kept:
+            if isinstance(self._queue, tuple):
+                self._queue = deque()
             self._queue.append(memoryview(kept))
             self.waiting += len(kept)
             if self._timer is None:
@@ -140,7 +142,7 @@ class Keyboard:
             self._on_room()
 
     def _empty(self) -> None:
-        self._queue.clear()
+        self._queue = ()
         self.stalled = False
         self._took(self.waiting)
 

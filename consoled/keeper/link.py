@@ -13,6 +13,7 @@ import asyncio
 import json
 import os
 import socket
+import termios
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -84,6 +85,9 @@ class Staff(Protocol):
     def refused(self, why: str) -> None:
         """The keeper wants nothing of us."""
 
+    def note_of(self, console: str) -> Any:
+        """What the keeper was last told of a console."""
+
     def keeper_lost(self) -> None: ...
 
     def keeper_back(self, pid: int) -> None: ...
@@ -95,7 +99,6 @@ class _Tenant:
     def __init__(self, spool: Spool, owner: Owner | None) -> None:
         self.spool = spool
         self.owner = owner
-        self.note: str | None = None
         self.pid: int | None = None
         self.master = -1
         self.pidfd = -1
@@ -188,6 +191,15 @@ class KeeperLink:
             self._channel.close()
             self._channel = None
 
+    def abandon(self) -> None:
+        """Leave, and close what we were lent: this process goes on as somebody else."""
+        self.disconnect()
+        for tenant in self._tenants.values():
+            os.close(tenant.spool.fd)
+            if tenant.pidfd >= 0:
+                os.close(tenant.pidfd)
+        self._tenants.clear()
+
     def _open_channel(self) -> None:
         connection = connect(self._path)
         self._channel = Channel(self._loop, connection, self._receive, self._on_end)
@@ -262,7 +274,6 @@ class KeeperLink:
             )
         self._inventory.consoles[name] = found
         tenant = self._tenants[name] = _Tenant(Spool(fd=fds[0]), None)
-        tenant.note = frame["note"]
         if child is not None:
             tenant.pid, tenant.master = child["pid"], fds[1]
             tenant.pidfd = fds[2] if len(fds) > 2 else -1
@@ -335,8 +346,12 @@ class KeeperLink:
         self._send({"do": "signal", "console": console, "number": number})
 
     def resize(self, console: str, rows: int, columns: int) -> None:
-        """Set the window size of the child's terminal."""
-        self._send({"do": "resize", "console": console, "rows": rows, "columns": columns})
+        """Set the window size of the child's terminal, before anything else is typed at it."""
+        master = self._tenants[console].master
+        if master >= 0:
+            termios.tcsetwinsize(master, (rows, columns))
+        else:
+            self._send({"do": "resize", "console": console, "rows": rows, "columns": columns})
 
     def release(self, console: str) -> None:
         """All of an ended child's output is read; its owner has closed the master."""
@@ -347,8 +362,7 @@ class KeeperLink:
 
     def note(self, console: str, note: Any) -> None:
         """What a successor has to know of a console."""
-        text = self._tenants[console].note = _text(note)
-        self._send({"do": "note", "console": console, "note": text})
+        self._send({"do": "note", "console": console, "note": _text(note)})
 
     # -- sockets that outlive us ----------------------------------------------------------
 
@@ -405,7 +419,8 @@ class KeeperLink:
         if self._config >= 0:
             self._send({"do": "config"}, (self._config,))
         for name, tenant in self._tenants.items():
-            frame: Frame = {"do": "open", "console": name, "note": tenant.note}
+            frame: Frame = {"do": "open", "console": name}
+            frame["note"] = _text(self._staff.note_of(name))
             fds = [tenant.spool.fd]
             if tenant.pidfd >= 0:
                 self._loop.remove_reader(tenant.pidfd)

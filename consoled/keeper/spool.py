@@ -99,25 +99,16 @@ class Spool:
     def recover(self) -> int:
         """Take over from a writer that was killed: returns how many bytes it had not committed."""
         self.catch_up()
-        limit = min(self._cleared, self.head + READ_SIZE)
-        found = 0
-        offset = self.head
-        for piece in self.slices(self.head, limit):
-            if self._is_allocated(offset, len(piece)):
-                filled = len(bytes(piece).rstrip(b"\0"))
-                if filled:
-                    found = offset + filled - self.head
-            offset += len(piece)
-        self.commit(found)
-        return found
+        filled = len(self._beyond_head().rstrip(b"\0"))
+        self.commit(filled)
+        return filled
 
-    def _is_allocated(self, offset: int, length: int) -> bool:
-        """Whether there is memory at all: looking at a page that has none would allocate it."""
-        start = _HEADER + offset % self.size
-        try:
-            return os.lseek(self.fd, start, os.SEEK_DATA) < start + length
-        except OSError:  # ENXIO: none from here to the end
-            return False
+    def _beyond_head(self) -> bytes:
+        """The room of one read, by system call: looking through the mapping would allocate it."""
+        room = min(self._cleared - self.head, READ_SIZE)
+        start = self.head % self.size
+        first = os.pread(self.fd, min(room, self.size - start), _HEADER + start)
+        return first + os.pread(self.fd, room - len(first), _HEADER)
 
     def append(self, data: bytes) -> None:
         """Write ``data`` at the head."""

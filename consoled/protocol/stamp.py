@@ -20,11 +20,13 @@ class Arrivals:
     """
 
     def __init__(self) -> None:
-        self._noted: deque[tuple[int, int]] = deque(maxlen=_KEPT)
+        self._noted: deque[tuple[int, int]] | tuple[()] = ()  # most consoles never note any
 
     def note(self, offset: int, now: float) -> None:
         """Bytes from ``offset`` on came in at ``now``, until the next note."""
         second = int(now)
+        if isinstance(self._noted, tuple):
+            self._noted = deque(maxlen=_KEPT)
         if not self._noted or self._noted[-1][1] != second:
             self._noted.append((offset, second))
 

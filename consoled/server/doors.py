@@ -21,7 +21,7 @@ from consoled.protocol.notices import PROFILES
 from consoled.protocol.stamp import LineStamper
 from consoled.server.endpoints import Endpoints
 from consoled.server.heirs import Heirs, PeerNote, Registry
-from consoled.server.infofile import write_info
+from consoled.server.infofile import remove_info, write_info
 from consoled.transports.hangup import HangupWatch
 from consoled.transports.listener import Room
 
@@ -53,6 +53,7 @@ class Doors:
         self._hangups = HangupWatch(loop)
         self._frontends: dict[str, AttachFrontend] = {}
         self._listens: dict[str, tuple[ListenConfig, ...]] = {}
+        self._infos: dict[str, str] = {}
         self.on_removed: Callable[[], None] = lambda: None
 
     def furnish(self, console: Console, config: ConsoleConfig) -> None:
@@ -94,7 +95,13 @@ class Doors:
         for one in self._listens.pop(config.name):
             self._endpoints.close(one.at)
         del self._frontends[config.name]
+        self._remove_info(config.name)
         self.on_removed()
+
+    def close(self) -> None:
+        """The server ends: nobody shall be told to find it here."""
+        for name in tuple(self._infos):
+            self._remove_info(name)
 
     def adopt(self, fd: int, note: PeerNote, position: int) -> None:
         """A peer that a predecessor has let in; of a console that is gone, it goes too."""
@@ -112,5 +119,13 @@ class Doors:
         self._endpoints.open(listen, partial(attach, raw=listen.raw, at=listen.at, profile=profile))
 
     def _write_info(self, config: ConsoleConfig) -> None:
+        if self._infos.get(config.name) != config.info_file:
+            self._remove_info(config.name)
         if config.info_file is not None:
+            self._infos[config.name] = config.info_file
             self._paths.submit(partial(write_info, config, self._link.keeper_pid))
+
+    def _remove_info(self, name: str) -> None:
+        path = self._infos.pop(name, None)
+        if path is not None:
+            self._paths.submit(partial(remove_info, path))

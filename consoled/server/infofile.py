@@ -21,3 +21,11 @@ def write_info(config: ConsoleConfig, server_pid: int) -> None:
     finally:
         os.close(fd)
     os.replace(beside, config.info_file)
+
+
+def remove_info(path: str) -> None:
+    """Nobody serves it any more; for a disk's thread. Raises OSError."""
+    try:
+        os.unlink(path)
+    except FileNotFoundError:
+        pass

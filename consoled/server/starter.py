@@ -11,6 +11,7 @@ Never true: two workers of one starter; a thread in the starter.
 """
 
 import gc
+import mmap
 import os
 import signal
 import socket
@@ -18,21 +19,13 @@ import sys
 import time
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import NoReturn
 
-from consoled.keeper import kin
-from consoled.server import worker
+from consoled.server import waiter
 from consoled.server.activation import inherited_sockets
+from consoled.server.waiter import Waiter
 from consoled.server.worker import Options, Worker
 
-_PASSED_ON = (signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
-_ENDING = (signal.SIGTERM, signal.SIGINT)
-_AWAITED = {*_PASSED_ON, *_ENDING, signal.SIGCHLD}
-
-_LOOK = 0.25
-"""Seconds between two looks for a keeper that is no more, where we have to start a new one."""
-
-_LOOKS = 2
-_SHORT_LIFE = 1.0
 _PATIENCE = 3
 """Workers that die young are forked again at once so many times; then once a second."""
 
@@ -65,28 +58,30 @@ class Starter:
     def __init__(self, options: Options, keeper: int, activated: Sequence[socket.socket]) -> None:
         self._options = options
         self._activated = activated
-        self._keeper = keeper
+        self._waiter = Waiter(keeper, options.run_dir)
         self._worker = 0
         self._born = 0.0
         self._short_lives = 0
-        self._ending = False
-        self._missed = 0
+        self._served = mmap.mmap(-1, 1)
+        """A byte shared with the workers: not zero once one of them has served."""
 
     def run(self) -> int:
         """Fork workers until there is to be none any more."""
-        signal.pthread_sigmask(signal.SIG_BLOCK, _AWAITED)
+        signal.pthread_sigmask(signal.SIG_BLOCK, waiter.AWAITED)
         gc.collect()
         gc.freeze()
-        self._fork(self._options)
+        options = self._options
         while True:
-            self._wait()
-            code = self._reap()
-            if code is None:
-                self._look_for_keeper()
-                continue
-            end = self._after(code)
-            if end is not None:
-                return end
+            self._fork(options)
+            code = self._waiter.until_end(self._worker)
+            if code in waiter.FOR_GOOD or self._waiter.ending or self._is_useless():
+                return waiter.LEFT if self._waiter.ending else code
+            self._before_next(code)
+            options = replace(self._options, fresh=False, replace=False)
+
+    def _is_useless(self) -> bool:
+        """Started to replace somebody, and not able to: they go on without us."""
+        return self._options.replace and not self._served[0]
 
     def _fork(self, options: Options) -> None:
         self._born = time.monotonic()
@@ -94,87 +89,43 @@ class Starter:
         if self._worker == 0:
             self._become_worker(options)
 
-    def _become_worker(self, options: Options) -> None:
+    def _become_worker(self, options: Options) -> NoReturn:
         code = 70
         try:
-            for number in _AWAITED:
+            for number in waiter.AWAITED:
                 signal.signal(number, signal.SIG_DFL)
-            signal.pthread_sigmask(signal.SIG_UNBLOCK, _AWAITED)
-            code = Worker(options, self._activated).run()
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, waiter.AWAITED)
+            code = work(options, self._activated, self._served)
         except Exception:
             sys.excepthook(*sys.exc_info())
         finally:
             sys.stderr.flush()
             os._exit(code)
 
-    def _wait(self) -> None:
-        """Until a signal, which is passed on, or a child's end."""
-        if self._keeper:
-            received = signal.sigtimedwait(_AWAITED, _LOOK)
-        else:
-            received = signal.sigwaitinfo(_AWAITED)
-        number = None if received is None else received.si_signo
-        if number in _ENDING:
-            self._ending = True
-            os.kill(self._worker, signal.SIGTERM)
-        elif number in _PASSED_ON:
-            os.kill(self._worker, number)
-
-    def _reap(self) -> int | None:
-        """How the worker has ended, if it has; others that we inherited are collected too."""
-        code = None
-        while True:
-            try:
-                pid, status = os.waitpid(-1, os.WNOHANG)
-            except ChildProcessError:
-                return code
-            if pid == 0:
-                return code
-            if pid == self._worker:
-                code = os.waitstatus_to_exitcode(status)
-
-    def _after(self, code: int) -> int | None:
-        """Go on, or end with this exit code."""
-        if code in (worker.LEFT, worker.REFUSED, worker.BAD_CONFIG) or self._ending:
-            return worker.LEFT if self._ending else code
-        if code == worker.NO_KEEPER:
-            if not self._keeper:
-                return worker.REFUSED
-            time.sleep(_LOOK)  # it may be on its way
-            self._look_for_keeper()
-            self._fork_again()
-            return None
-        if code == worker.DETACHED:  # told to go: whoever comes shall be the newest version
-            argv = worker.with_keeper(self._options.starter, self._keeper)
+    def _before_next(self, code: int) -> None:
+        if code == waiter.DETACHED:  # told to go: whoever comes shall be the newest version
+            argv = waiter.with_keeper(self._options.starter, self._waiter.keeper)
             os.execv(sys.executable, [*argv, "--fresh"])
-        self._short_lives = self._short_lives + 1 if self._is_young() else 0
+        if code == waiter.NO_KEEPER:
+            time.sleep(waiter.LOOK)  # it may be on its way
+            self._waiter.look_for_keeper()
+            return
+        young = time.monotonic() - self._born < waiter.SHORT_LIFE
+        self._short_lives = self._short_lives + 1 if young else 0
         if self._short_lives > _PATIENCE:
             print("consoled: workers end as soon as they begin", file=sys.stderr, flush=True)
-            time.sleep(_SHORT_LIFE)
-        self._fork_again()
-        return None
+            time.sleep(waiter.SHORT_LIFE)
 
-    def _fork_again(self) -> None:
-        self._fork(replace(self._options, fresh=False, replace=False))
 
-    def _is_young(self) -> bool:
-        return time.monotonic() - self._born < _SHORT_LIFE
-
-    def _look_for_keeper(self) -> None:
-        """Nobody else starts a new keeper when ours has died, so we do.
-
-        At the second look: at the end of all, the worker ends a moment after the keeper.
-        """
-        if not self._keeper or self._ending:
-            return
-        keeper = kin.look(self._keeper)
-        self._missed = 0 if keeper is not None and not keeper.ended else self._missed + 1
-        if self._missed < _LOOKS:
-            return
-        self._missed = 0
-        module = ("-P", "-m", "consoled.keeper.process")
-        argv = (sys.executable, *module, "--run-dir", self._options.run_dir)
-        self._keeper = os.posix_spawn(argv[0], argv, os.environ, setsid=True, setsigmask=())
+def work(options: Options, activated: Sequence[socket.socket], served: mmap.mmap) -> int:
+    """Be the worker, again if whoever was to replace us has failed; returns its exit code."""
+    again: Options | None = options
+    while again is not None:
+        worker = Worker(again, activated)
+        worker.on_serving = lambda: served.__setitem__(0, 1)
+        code = worker.run()
+        again = replace(options, fresh=False, replace=False) if worker.resumed else None
+    return code
 
 
 def main(words: Sequence[str] | None = None) -> int:

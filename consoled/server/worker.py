@@ -31,14 +31,21 @@ from consoled.server.endpoints import PREFIX as LISTEN
 from consoled.server.endpoints import Bindings, Endpoints
 from consoled.server.heirs import PREFIX as PEER
 from consoled.server.heirs import PeerNote, Registry
+from consoled.server.waiter import (
+    BAD_CONFIG,
+    DETACHED,
+    LEFT,
+    NO_KEEPER,
+    REFUSED,
+    with_keeper,
+)
 from consoled.supervisor.disks import Disks
 from consoled.supervisor.intent import Intent
 from consoled.supervisor.supervisor import Supervisor
 from consoled.transports.listener import Room, raise_descriptor_limit
 
-LEFT, DETACHED, RESUME, REFUSED, NO_KEEPER, BAD_CONFIG = 0, 10, 11, 69, 75, 78
-"""Exit codes: nobody needs us; told to go, another may come; go on with this very version;
-the keeper does not want us; there is none; there is no configuration."""
+FAILED = 70
+"""Exit code of a worker that has met an error of ours before it served."""
 
 CONTROL = "control.sock"
 _LAST_WORDS = 1.0
@@ -74,6 +81,11 @@ class Worker:
         self._supervisor: Supervisor | None = None
         self._prepared = -1
         self._leaving = False
+        self._serving = False
+        self.resumed = False
+        """Whether it ended because its successor failed: the next one is of this very code."""
+        self.on_serving: Callable[[], None] = lambda: None
+        """Called when everything that was found is served."""
         self._loading = False
         self._tasks: set[asyncio.Task[None]] = set()
         self._on_reloaded: list[Callable[[list[str], bool], None]] = []
@@ -86,6 +98,7 @@ class Worker:
         self._link = KeeperLink(
             self._loop, os.path.join(self._options.run_dir, "keeper.sock"), self
         )
+        self._loop.set_exception_handler(self._on_error)
         self._take_signals()
         try:
             self._link.begin(replace=self._options.replace)
@@ -93,6 +106,8 @@ class Worker:
             say(str(error))
             return NO_KEEPER
         self._loop.run_forever()
+        if self.resumed:  # this process goes on
+            self._loop.close()
         return self._code
 
     def _take_signals(self) -> None:
@@ -105,7 +120,19 @@ class Worker:
     def _start(self, job: Any) -> None:
         task = self._loop.create_task(job)
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(self._done)
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        error = None if task.cancelled() else task.exception()
+        if error is not None:
+            self._on_error(self._loop, {"message": "a task failed", "exception": error})
+
+    def _on_error(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        """An error harms what it is about; but who never came to serve makes room for others."""
+        loop.default_exception_handler(context)
+        if not self._serving:
+            self._end(FAILED)
 
     def _end(self, code: int) -> None:
         self._code = code
@@ -194,6 +221,8 @@ class Worker:
         self._endpoints.start()
         self._link.keep_config(config)
         self._link.serving()
+        self._serving = True
+        self.on_serving()
         self._tell_manager()
         gc.collect()
         gc.freeze()
@@ -345,12 +374,18 @@ class Worker:
     def resume(self, why: str) -> None:
         """The successor has failed: our starter forks us anew, with our code."""
         say(f"going on as before: {why}")
-        self._end(RESUME)
+        self.resumed = True
+        self._link.abandon()
+        self._end(DETACHED)
 
     def refused(self, why: str) -> None:
         """The keeper has no use for us."""
         say(f"refused by the keeper: {why}")
         self._end(REFUSED)
+
+    def note_of(self, console: str) -> Any:
+        """What the keeper was last told of a console."""
+        return self._supervisor_now.consoles[console].note
 
     def keeper_lost(self) -> None:
         """Children run on; their exits are seen, and a new keeper gets them."""
@@ -392,6 +427,7 @@ class Worker:
             for console in self._supervisor.consoles.values():
                 for session in console.roster:
                     session.close()
+            self._doors.close()
             removed = asyncio.Event()
             self._paths.submit(self._endpoints.release, lambda _: removed.set())
             await self._until(removed.is_set)
@@ -410,14 +446,6 @@ class Worker:
     def link(self) -> KeeperLink:
         """The keeper."""
         return self._link
-
-
-def with_keeper(starter: Sequence[str], pid: int) -> list[str]:
-    """A starter's command line with the keeper that is there now."""
-    words = list(starter)
-    if "--with-keeper" in words:
-        words[words.index("--with-keeper") + 1] = str(pid)
-    return words
 
 
 def _endpoints_of(*groups: Sequence[ConsoleConfig]) -> list[ListenConfig]:

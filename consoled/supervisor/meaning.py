@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from consoled.config.model import ConsoleConfig, ListenConfig, RestartMode, RestartPolicy, SpawnSpec
@@ -51,8 +51,8 @@ def policy_of(config: ConsoleConfig) -> RestartPolicy:
 def spec_of(config: ConsoleConfig, server_pid: int) -> SpawnSpec:
     """How to start the child: exactly the environment that was configured, and PROCSERV_INFO."""
     environment = {os.fsencode(k): os.fsencode(v) for k, v in config.environment.items()}
-    items = [f"CTL={address}" for one in config.listen for address in addresses_of(one)]
-    environment[b"PROCSERV_INFO"] = os.fsencode(";".join((f"PID={server_pid}", *items)))
+    items = (f"PID={server_pid}", *_offers(config.listen))
+    environment[b"PROCSERV_INFO"] = os.fsencode(";".join(items))
     return SpawnSpec(
         argv=tuple(os.fsencode(word) for word in config.command),
         files=tuple(os.fsencode(file) for file in _candidates(config)),
@@ -63,6 +63,12 @@ def spec_of(config: ConsoleConfig, server_pid: int) -> SpawnSpec:
         umask=config.umask,
         size=config.size,
     )
+
+
+def _offers(listen: Sequence[ListenConfig]) -> Iterator[str]:
+    """Endpoints in the order of an info file; LOG is one where nobody may type."""
+    for one in reversed(listen):
+        yield from (f"{'LOG' if one.read_only else 'CTL'}={at}" for at in addresses_of(one))
 
 
 def _candidates(config: ConsoleConfig) -> Sequence[str]:

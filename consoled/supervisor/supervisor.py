@@ -11,7 +11,7 @@ import asyncio
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from functools import partial
+from functools import cache, partial
 from typing import Any, Protocol
 
 from consoled.config.model import ConsoleConfig, RestartMode, SiteConfig
@@ -21,7 +21,7 @@ from consoled.console.note import Found, Note
 from consoled.keeper.checkpoint import Checkpoint
 from consoled.keeper.link import FoundConsole, KeeperLink
 from consoled.protocol import notices, plain
-from consoled.protocol.keys import KeyFilter
+from consoled.protocol.keys import KeyFilter, KeyMap
 from consoled.protocol.stamp import LineStamper
 from consoled.supervisor import meaning
 from consoled.supervisor.disks import Disks
@@ -132,8 +132,8 @@ class Supervisor:
             meaning.facts_of(config, pid, self._server_started),
             partial(meaning.spec_of, config, pid),
             meaning.policy_of(config),
-            KeyFilter(config.keys),
-            partial(meaning.format_time, config.time_format),
+            _filter_of(config.keys),
+            _formatter_of(config.time_format),
             partial(self._on_quit, config.name),
             spool=spool,
             scrollback=config.scrollback,
@@ -181,7 +181,7 @@ class Supervisor:
             meaning.facts_of(config, pid, self._server_started),
             partial(meaning.spec_of, config, pid),
             meaning.policy_of(config),
-            KeyFilter(config.keys),
+            _filter_of(config.keys),
         )
         if config.log != before.log:
             self._change_log(tended)
@@ -310,6 +310,17 @@ class Supervisor:
     def writing(self) -> bool:
         """Whether a log is being written this moment."""
         return any(tended.console.writing for tended in self._tended.values())
+
+
+@cache
+def _filter_of(keys: KeyMap) -> KeyFilter:
+    """Consoles with the same keys share one."""
+    return KeyFilter(keys)
+
+
+@cache
+def _formatter_of(pattern: str) -> Callable[[float], str]:
+    return partial(meaning.format_time, pattern)
 
 
 def _stamper(pattern: str) -> LineStamper:
