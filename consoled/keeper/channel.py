@@ -136,17 +136,24 @@ class Channel:
             except OSError:
                 text, fds = b"", []
             if not text:
-                self.close()
-                self._on_end()
+                self._drop()
                 return
             self._receive(text, fds)
 
     def _receive(self, text: bytes, fds: list[int]) -> None:
-        if text == _IN_MEMFD:
-            memory = fds.pop(0)
-            text = os.pread(memory, os.fstat(memory).st_size, 0)
-            os.close(memory)
-        self._on_frame(json.loads(text), fds)
+        try:
+            frame = _decode(text, fds)
+        except (ValueError, LookupError, OSError, RecursionError):
+            for fd in fds:
+                os.close(fd)
+            self._drop()
+            return
+        self._on_frame(frame, fds)
+
+    def _drop(self) -> None:
+        """The other side is gone, or speaks another language."""
+        self.close()
+        self._on_end()
 
     def close(self) -> None:
         """Send and receive no more; safe at any time."""
@@ -161,6 +168,20 @@ class Channel:
                     os.close(fd)
             self._queue.clear()
         self._socket.close()
+
+
+def _decode(text: bytes, fds: list[int]) -> Frame:
+    """The frame of a packet; takes the memfd that it may be in off the descriptors."""
+    if text == _IN_MEMFD:
+        memory = fds.pop(0)
+        try:
+            text = os.pread(memory, os.fstat(memory).st_size, 0)
+        finally:
+            os.close(memory)
+    frame = json.loads(text)
+    if not isinstance(frame, dict):
+        raise ValueError("no frame")
+    return frame
 
 
 def _in_memory(text: bytes) -> int:

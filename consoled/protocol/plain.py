@@ -84,6 +84,8 @@ def _dataclass_loader(kind: Any) -> Convert:
     loaders = tuple((field.name, _loader(hints[field.name])) for field in dataclasses.fields(kind))
 
     def load_fields(data: Any) -> Any:
+        if not isinstance(data, dict):
+            raise TypeError(f"{data!r} is no table")
         return kind(**{name: load(data[name]) for name, load in loaders if name in data})
 
     return load_fields
@@ -125,11 +127,17 @@ def _optional_loader(kinds: tuple[Any, ...]) -> Convert:
 def _tuple_loader(kinds: tuple[Any, ...]) -> Convert:
     loaders = tuple(_loader(kind) for kind in kinds if kind is not ...)
     if kinds[1:] == (...,):
-        return lambda data: tuple(map(loaders[0], data))
+        return lambda data: tuple(map(loaders[0], _items(data)))
 
     def load_each(data: Any) -> Any:
         if len(loaders) != len(data):
             raise ValueError(f"{len(data)} items in place of {len(loaders)}")
-        return tuple(load(item) for load, item in zip(loaders, data, strict=True))
+        return tuple(load(item) for load, item in zip(loaders, _items(data), strict=True))
 
     return load_each
+
+
+def _items(data: Any) -> Any:
+    if not isinstance(data, list | tuple):
+        raise TypeError(f"{data!r} is no list")
+    return data

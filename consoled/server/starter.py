@@ -104,8 +104,7 @@ class Starter:
 
     def _before_next(self, code: int) -> None:
         if code == waiter.DETACHED:  # told to go: whoever comes shall be the newest version
-            argv = waiter.with_keeper(self._options.starter, self._waiter.keeper)
-            os.execv(sys.executable, [*argv, "--fresh"])
+            self._begin_anew()
         if code == waiter.NO_KEEPER:
             time.sleep(waiter.LOOK)  # it may be on its way
             self._waiter.look_for_keeper()
@@ -115,6 +114,12 @@ class Starter:
         if self._short_lives > _PATIENCE:
             print("consoled: workers end as soon as they begin", file=sys.stderr, flush=True)
             time.sleep(waiter.SHORT_LIFE)
+            if not self._served[0]:  # by now there may be a version that works
+                self._begin_anew()
+
+    def _begin_anew(self) -> NoReturn:
+        argv = waiter.with_keeper(self._options.starter, self._waiter.keeper)
+        os.execv(sys.executable, [*argv, "--fresh"])
 
 
 def work(options: Options, activated: Sequence[socket.socket], served: mmap.mmap) -> int:

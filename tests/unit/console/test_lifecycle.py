@@ -23,6 +23,7 @@ from consoled.console.lifecycle import (
     Spawn,
     State,
     Toggled,
+    Type,
 )
 
 ALL_MODES = (RestartMode.ON, RestartMode.OFF, RestartMode.ONESHOT)
@@ -210,3 +211,188 @@ def test_random_walks_keep_the_invariants(
         if not quitting:
             assert play.life.has_child == (asked or born)
             assert play.life.state is not State.BACKOFF or armed, "nobody would start it again"
+
+
+# -- one of many consoles ---------------------------------------------------------------------
+
+MANY = {"solitary": False, "stop_signal": 15, "grace_period": 10.0}
+
+
+def many(**policy: object) -> Play:
+    return Play(**{**MANY, **policy})
+
+
+def test_stop_climbs_the_ladder_and_stays_down() -> None:
+    play = many(stop_keys=b"exit\r").run()
+    assert play(Input.STOP) == [Type(b"exit\r"), Arm(10.0)]
+    assert play(Input.TIMEOUT, after=10.0) == [Signal(15), Arm(10.0)]
+    assert play(Input.TIMEOUT, after=10.0) == [Signal(9), Arm(KILL_PATIENCE)]
+    assert play(Input.EXITED) == [Disarm(), Died(Fate.STOPPED)]
+    assert play.life.state is State.STOPPED
+    assert play(Input.START) == [Disarm(), Spawn()]
+
+
+def test_a_child_that_hangs_in_the_kernel_is_named_and_awaited() -> None:
+    play = many(stop_signal=9).run()
+    assert play(Input.STOP) == [Signal(9), Arm(KILL_PATIENCE)]
+    assert play(Input.TIMEOUT, after=KILL_PATIENCE) == [Disarm(), Abandoned()]
+    assert play.life.has_child
+    assert play(Input.EXITED, after=100.0) == [Disarm(), Died(Fate.STOPPED)]
+
+
+def test_restart_replaces_the_child_without_holdoff() -> None:
+    play = many(holdoff=1000.0).run()
+    assert play(Input.RESTART) == [Signal(15), Arm(10.0)]
+    assert play(Input.EXITED) == [Disarm(), Died(Fate.REPLACED), Disarm(), Spawn()]
+
+
+def test_the_last_word_counts_while_a_child_goes() -> None:
+    play = many().run()
+    play(Input.STOP)
+    assert play(Input.START) == []
+    assert play(Input.EXITED) == [Disarm(), Died(Fate.REPLACED), Disarm(), Spawn()]
+    play(Input.SPAWNED)
+    play(Input.RESTART)
+    play(Input.STOP)
+    assert play(Input.EXITED) == [Disarm(), Died(Fate.STOPPED)]
+
+
+def test_stop_in_backoff_cancels_the_start() -> None:
+    play = many().run()
+    play(Input.EXITED)
+    assert play(Input.STOP) == [Disarm()]
+    assert play.life.state is State.STOPPED
+
+
+def test_a_stop_before_the_child_is_there_reaches_it_all_the_same() -> None:
+    play = many()
+    play(Input.BOOT)
+    assert play(Input.STOP) == [Signal(15), Arm(10.0)]
+    assert play(Input.SPAWNED) == [Signal(15), Arm(10.0)]
+    assert play(Input.EXITED) == [Disarm(), Died(Fate.STOPPED)]
+
+
+def test_a_stop_and_no_child_after_all() -> None:
+    play = many()
+    play(Input.BOOT)
+    play(Input.STOP)
+    play(Input.SPAWN_FAILED)
+    assert play.life.state is State.STOPPED
+
+
+def test_oneshot_among_many_stays_down() -> None:
+    play = many(mode=RestartMode.ONESHOT).run()
+    assert play(Input.EXITED) == [Died(Fate.FINISHED)]
+    assert play.life.state is State.EXITED
+
+
+def test_gives_up_after_too_many_starts_and_forgives_a_person() -> None:
+    play = many(holdoff=0.0, start_limit=3, start_limit_interval=60.0)
+    play(Input.BOOT)
+    for _ in range(2):
+        play(Input.SPAWNED)
+        assert play(Input.EXITED, after=5.0) == [Died(Fate.RESTART), Spawn()]
+    play(Input.SPAWNED)
+    assert play(Input.EXITED, after=5.0) == [Died(Fate.GAVE_UP)]
+    assert play.life.state is State.FATAL
+    assert play(Input.START) == [Disarm(), Spawn()]
+    play(Input.SPAWNED)
+    assert play(Input.EXITED, after=5.0) == [Died(Fate.RESTART), Spawn()]
+
+
+def test_never_gives_up_without_a_limit_or_when_starts_are_far_apart() -> None:
+    for policy in ({}, {"start_limit": 2, "start_limit_interval": 10.0}):
+        play = many(holdoff=0.0, **policy).run()
+        for _ in range(20):
+            assert play(Input.EXITED, after=11.0) == [Died(Fate.RESTART), Spawn()]
+            play(Input.SPAWNED)
+
+
+# -- going on in another process --------------------------------------------------------------
+
+
+def heir(play: Play, *, child: bool) -> tuple[Play, list[Action]]:
+    after = Play()
+    after.life = Lifecycle(play.life.policy)
+    after.now = play.now
+    return after, after.life.adopt(play.life.snapshot(), child, after.now)
+
+
+def test_an_heir_of_a_running_child_does_nothing() -> None:
+    after, actions = heir(many().run(), child=True)
+    assert actions == []
+    assert after.life.state is State.RUNNING
+
+
+def test_an_heir_counts_the_rest_of_the_holdoff() -> None:
+    play = many(holdoff=15.0).run()
+    play(Input.EXITED, after=5.0)
+    play.now += 4.0
+    after, actions = heir(play, child=False)
+    assert actions == [Arm(6.0)]
+    assert after(Input.TIMEOUT, after=6.0) == [Spawn()]
+
+
+def test_an_heir_asks_again_for_a_child_that_never_came() -> None:
+    play = many()
+    play(Input.BOOT)
+    assert heir(play, child=False)[1] == [Spawn()]
+    after, actions = heir(play, child=True)
+    assert actions == []
+    assert after.life.state is State.RUNNING
+
+
+def test_an_heir_goes_on_with_a_stop() -> None:
+    play = many().run()
+    play(Input.STOP)
+    after, actions = heir(play, child=True)
+    assert actions == [Arm(10.0)]
+    assert after(Input.TIMEOUT, after=10.0) == [Signal(9), Arm(KILL_PATIENCE)]
+    after, actions = heir(play, child=False)
+    assert actions == []
+    assert after.life.state is State.STOPPED
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from(Input), st.floats(0, 40), st.booleans()), max_size=60),
+    st.sampled_from(ALL_MODES),
+    st.integers(0, 3),
+)
+def test_random_walks_of_one_among_many(
+    steps: list[tuple[Input, float, bool]], mode: RestartMode, limit: int
+) -> None:
+    """With a worker that is replaced now and then: no child twice, none forgotten."""
+    play = many(mode=mode, ring=ALL_MODES, start_limit=limit, stop_keys=b"q")
+    play(Input.BOOT)
+    asked, born, armed, ended = True, False, False, False
+    for event, after, replaced in steps:
+        possible = {Input.SPAWNED: asked, Input.SPAWN_FAILED: asked, Input.EXITED: born}
+        if event is Input.BOOT or not possible.get(event, True):
+            continue
+        if event is Input.TIMEOUT and not armed:
+            continue
+        born = event is Input.SPAWNED or (born and event is not Input.EXITED)
+        asked = asked and event not in (Input.SPAWNED, Input.SPAWN_FAILED)
+        armed = armed and event is not Input.TIMEOUT
+        actions = play(event, after)
+        if replaced and not any(isinstance(action, Quit) for action in actions):
+            asked = asked or any(isinstance(action, Spawn) for action in actions)
+            play, actions = heir(play, child=born)
+            if play.life.state is not State.STARTING:
+                asked = False
+            armed = False
+            asked = asked and not any(isinstance(action, Spawn) for action in actions)
+        for action in actions:
+            if isinstance(action, Spawn):
+                assert not asked, "two children"
+                assert not born, "two children"
+                asked = True
+            elif isinstance(action, Arm):
+                armed = True
+            elif isinstance(action, Disarm):
+                armed = False
+            ended = ended or isinstance(action, Quit)
+        if ended:
+            return
+        assert play.life.has_child == (asked or born)
+        assert play.life.state is not State.BACKOFF or armed, "nobody would start it again"

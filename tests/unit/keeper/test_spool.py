@@ -1,5 +1,7 @@
 """The ring gives back what was put in, by absolute offset, as far back as it promises."""
 
+import os
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -55,3 +57,42 @@ def test_tail_of_finished_lines() -> None:
     spool = filled(b"one\ntwo\n")
     assert spool.read(spool.tail(1), spool.head) == b"two\n"
     assert Spool(SCROLLBACK).tail(5) == 0
+
+
+@given(st.integers(0, 3 * SCROLLBACK), st.binary(min_size=1, max_size=4096))
+def test_what_a_killed_writer_read_is_recovered(before: int, read: bytes) -> None:
+    """It was killed between its read and the commit: nothing but the bytes tells."""
+    spool = filled(b"x" * before)
+    room = spool.window()
+    read = read[: len(room)].rstrip(b"\0") or b"y"
+    room[: len(read)] = read
+    heir = Spool(fd=os.dup(spool.fd))
+    assert heir.recover() == len(read)
+    assert heir.read(before, heir.head) == read
+    assert heir.recover() == 0
+    heir.close()
+
+
+def test_window_is_zero_after_any_number_of_laps() -> None:
+    spool = Spool(SCROLLBACK)
+    for _ in range(40):
+        room = spool.window()
+        assert not any(room)
+        count = min(len(room), 5000)
+        room[:count] = b"z" * count
+        spool.commit(count)
+
+
+def test_recovering_allocates_nothing() -> None:
+    spool = Spool(SCROLLBACK)
+    spool.append(b"x")
+    before = os.fstat(spool.fd).st_blocks
+    Spool(fd=os.dup(spool.fd)).recover()
+    assert os.fstat(spool.fd).st_blocks == before
+
+
+def test_something_else_is_no_spool() -> None:
+    fd = os.memfd_create("other")
+    os.ftruncate(fd, 100_000)
+    with pytest.raises(ValueError, match="no spool"):
+        Spool(fd=fd)
