@@ -139,12 +139,17 @@ class ConsoleConfig:
 
 @dataclass(frozen=True, slots=True)
 class ServerConfig:
-    """What concerns the whole server. ``gid`` owns the control socket (-1: leave it)."""
+    """What concerns the whole server. ``gid`` owns the control socket (-1: leave it).
+
+    ``own_log_dir`` is the directory of logs if it is the usual one, which is made if it is
+    missing; another one that is missing may be a disk that is not mounted.
+    """
 
     run_dir: str
     state_dir: str
     gid: int = -1
     allow_remote_plaintext: bool = False
+    own_log_dir: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

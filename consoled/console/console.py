@@ -32,7 +32,7 @@ from consoled.console.lifecycle import (
 )
 from consoled.console.logfile import Logfile
 from consoled.console.note import Found, Note
-from consoled.console.output import Output
+from consoled.console.output import Output, Typing
 from consoled.console.people import People
 from consoled.console.session import Role
 from consoled.errors import SpawnError
@@ -85,6 +85,7 @@ class Console:
         *,
         spool: Spool | None = None,
         scrollback: int = DEFAULT_SCROLLBACK,
+        typing: Typing | None = None,
     ) -> None:
         self._loop = loop
         self._keeper = keeper
@@ -98,7 +99,10 @@ class Console:
         """Whether somebody stamps lines and has to know when they came in."""
         self._logs: list[Logfile] = []
         self._lifecycle = Lifecycle(policy)
-        self._output = Output(loop, self.spool, self._deliver, self._held, self._on_end_of_output)
+        self._output = Output(
+            *(loop, self.spool, self._deliver, self._held, self._on_end_of_output),
+            Typing() if typing is None else typing,
+        )
         self.people = People(
             loop, self.spool, keys, self._lifecycle, self._output, self._on_key, self._resize
         )

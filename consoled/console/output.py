@@ -2,8 +2,8 @@
 
 Owned by one Console. Reads straight into the spool; what was read is handed on (*flushed*) in
 batches of BATCH bytes or BATCH_SECONDS, but at once when the terminal is drained and little
-came, for that is the echo of somebody's key. A console with a user at the keys reads in small
-bites, so that a flood on one console does not delay a key on another.
+came, for that is the echo of somebody's key. While anybody types, all consoles of the server
+read in small bites, so that a flood on one does not delay a key on another.
 
 Never true: more unread room in the spool taken than one batch and one read beyond the
 slowest reader that may hold the child.
@@ -28,6 +28,15 @@ _HELD_RECHECK = 0.005
 _HUNG_UP_RECHECK = 1.0
 
 
+class Typing:
+    """When somebody has last typed, on any console of a server: all read in small bites then."""
+
+    __slots__ = ("at",)
+
+    def __init__(self) -> None:
+        self.at = float("-inf")
+
+
 class Output:
     """Reader of one child's terminal after another, into one spool.
 
@@ -43,6 +52,7 @@ class Output:
         flush: Callable[[int, int], None],
         held: Callable[[], bool],
         ended: Callable[[], None],
+        typing: Typing,
     ) -> None:
         self._loop = loop
         self._spool = spool
@@ -59,7 +69,7 @@ class Output:
         self.hung_up = False
         """Whether nobody holds the terminal open: its last byte has been read."""
         self._keyed = False
-        self._key_time = 0.0
+        self._typing = typing
 
     def open(self, master: int) -> None:
         """Read from this terminal from now on; the descriptor stays the caller's."""
@@ -70,6 +80,7 @@ class Output:
     def note_key(self) -> None:
         """Somebody types: what comes next is an echo and must not wait for more."""
         self._keyed = True
+        self._typing.at = self._loop.time()
 
     def append(self, text: bytes) -> None:
         """Put a notice into the stream, after all that came before it."""
@@ -153,8 +164,8 @@ class Output:
         now = self._loop.time()
         if self._keyed:
             self._keyed = False
-            self._key_time, self._tokens = now, _SMALL_TOKENS
-        keys = now - self._key_time < _KEYS_SECONDS
+            self._tokens = _SMALL_TOKENS
+        keys = now - self._typing.at < _KEYS_SECONDS
         budget = _KEYS_BUDGET if keys else _BUDGET
         self.hung_up = False
         master, spool, readv = self._master, self._spool, os.readv

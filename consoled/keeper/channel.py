@@ -10,6 +10,7 @@ Never true: a frame sent twice, in another order, or without its descriptors.
 import errno
 import json
 import os
+import select
 import socket
 import struct
 from collections import deque
@@ -24,6 +25,7 @@ _PER_WAKE = 64
 _IN_MEMFD = b"\0"
 
 
+_INT = struct.Struct("i")
 _encode = json.JSONEncoder(separators=(",", ":")).encode
 
 
@@ -125,12 +127,7 @@ class Channel:
             if not self.open:
                 return
             try:
-                text, fds, _, _ = socket.recv_fds(
-                    self._socket,
-                    _LONGEST_PACKET + 1,
-                    _MOST_DESCRIPTORS,
-                    socket.MSG_CMSG_CLOEXEC,
-                )
+                text, fds = _take_packet(self._socket)
             except BlockingIOError:
                 return
             except OSError:
@@ -155,6 +152,13 @@ class Channel:
         self.close()
         self._on_end()
 
+    def drain(self) -> None:
+        """Hand on all that has come, from a peer that will say no more."""
+        poll = select.poll()
+        poll.register(self._socket.fileno(), select.POLLIN)
+        while self.open and poll.poll(0):
+            self._on_readable()
+
     def close(self) -> None:
         """Send and receive no more; safe at any time."""
         if not self.open:
@@ -168,6 +172,23 @@ class Channel:
                     os.close(fd)
             self._queue.clear()
         self._socket.close()
+
+
+def _take_packet(connection: socket.socket) -> tuple[bytes, list[int]]:
+    """One packet with its descriptors, closed on exec from the start.
+
+    Not ``socket.recv_fds``: it leaves its flags out, and a program started by another thread,
+    or by us a little later, would inherit everything.
+    """
+    room = socket.CMSG_LEN(_MOST_DESCRIPTORS * _INT.size)
+    flags = socket.MSG_CMSG_CLOEXEC
+    text, ancillary, _, _ = connection.recvmsg(_LONGEST_PACKET + 1, room, flags)
+    fds: list[int] = []
+    for level, kind, data in ancillary:
+        if (level, kind) == (socket.SOL_SOCKET, socket.SCM_RIGHTS):
+            whole = data[: len(data) - len(data) % _INT.size]
+            fds += [number for (number,) in _INT.iter_unpack(whole)]
+    return text, fds
 
 
 def _decode(text: bytes, fds: list[int]) -> Frame:

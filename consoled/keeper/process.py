@@ -35,6 +35,7 @@ from consoled.keeper.sdnotify import notify
 from consoled.keeper.service import Service
 
 _REAP_AFTER = 0.2
+_RESTART_AFTER = 1.0
 SOCKET = "keeper.sock"
 _LOCK = "keeper.lock"
 
@@ -230,8 +231,10 @@ class Process:
         """The starter has ended for good; without any child there is nothing to stay for."""
         worker = self._service.at_work
         process = None if worker is None else kin.look(worker.pid)
-        if process is not None:  # it was replaced; the new one's starter is ours by now
-            self._launcher.adopt(process.ppid)
+        if process is not None and process.ppid != os.getpid():
+            self._launcher.adopt(process.ppid)  # it was replaced; the new one's starter is ours
+        elif process is not None:  # its starter died, and it is about to notice
+            self._loop.call_later(_RESTART_AFTER, self._launcher.start)
         elif self._service.stopping:  # the end is on its way
             pass
         elif not any(self._keeper.is_running(name) for name in self._service.wards):

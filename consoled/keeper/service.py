@@ -42,6 +42,7 @@ _GRACE = 10.0
 
 _LOOK = 0.02
 _LAST = 2.0
+_PF_EXITING = 0x4
 _LINGER = 1.0
 """Seconds from a SIGKILL to the hand-over, should the killed worker not go."""
 
@@ -147,6 +148,8 @@ class Service:
     # -- a worker comes -------------------------------------------------------------------
 
     def _hello(self, worker: Worker, frame: Frame, fds: list[int]) -> None:
+        if self.at_work is not None and _is_over(self.at_work.pid):
+            self._give_up(self.at_work)
         refusal = self._refusal(frame)
         if refusal is not None:
             worker.channel.send({"do": "refused", "why": refusal})
@@ -263,9 +266,13 @@ class Service:
         self.loop.call_later(_LINGER, self._give_up, worker)
 
     def _give_up(self, worker: Worker) -> None:
+        worker.channel.drain()
         if worker.channel.open and worker is self.at_work:
             worker.channel.close()
             self.lost(worker)
+            process = kin.look(worker.pid)
+            if process is not None:  # whoever waits for it gets no signal before it is gone
+                os.kill(process.ppid, signal.SIGCHLD)
 
     # -- what a worker asks for -----------------------------------------------------------
 
@@ -388,6 +395,15 @@ class Service:
         for name in self._running():
             self._say(f"the child of {name} hangs in the kernel")
         self.on_stopped()
+
+
+def _is_over(pid: int) -> bool:
+    """Whether a process has ended, be it that one of its threads hangs in a disk for ever."""
+    try:
+        with open(f"/proc/{pid}/stat", "rb", buffering=0) as file:
+            return bool(int(file.read(512).rpartition(b")")[2].split()[6]) & _PF_EXITING)
+    except OSError:
+        return True
 
 
 def _started() -> float:

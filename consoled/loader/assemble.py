@@ -96,10 +96,16 @@ def _server(
     except ConfigError as error:
         note(("group",), error)
     state_dir = options.state_dir or lookup.state_dir()
+    usual = lookup.log_dir(state_dir)
+    log_dir = options.log_dir or usual
     server = ServerConfig(
-        os.path.normpath(run_dir), os.path.normpath(state_dir), gid, options.allow_remote_plaintext
+        os.path.normpath(run_dir),
+        os.path.normpath(state_dir),
+        gid,
+        options.allow_remote_plaintext,
+        usual if log_dir == usual else None,
     )
-    return server, options.log_dir or lookup.log_dir(state_dir), problems
+    return server, log_dir, problems
 
 
 def _server_gid(group: str | None) -> int:

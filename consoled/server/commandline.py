@@ -32,7 +32,7 @@ def parser() -> argparse.ArgumentParser:
     task = parser.add_mutually_exclusive_group()
     flag = task.add_argument
     flag("-f", "--foreground", action="store_true", help="serve: the keeper and its worker")
-    flag("--keeper", action="store_true", help="only hold children; a worker comes by itself")
+    flag("--keeper", action="store_true", help="only hold children; the worker is started apart")
     flag("--worker", action="store_true", help="only serve what the running keeper holds")
     flag("--check-config", action="store_true", help="tell everything that is wrong, exit 0 or 78")
     flag(
@@ -57,7 +57,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         if options.keeper:
             become(KEEPER, *_keeper_words(options, run_dir_of(options)))
         if options.worker:
-            config = [] if options.config is None else ["--config", options.config]
+            config = [] if options.config is None else ["--config", os.path.abspath(options.config)]
             become(STARTER, "--run-dir", run_dir_of(options), "--fresh", *config)
         if options.check_config or options.dump_config is not None or options.schema:
             become(LOADER, *_loader_words(options))

@@ -74,6 +74,8 @@ class Starter:
         while True:
             self._fork(options)
             code = self._waiter.until_end(self._worker)
+            if code == waiter.NO_KEEPER and not self._waiter.keeper:
+                return waiter.REFUSED
             if code in waiter.FOR_GOOD or self._waiter.ending or self._is_useless():
                 return waiter.LEFT if self._waiter.ending else code
             self._before_next(code)

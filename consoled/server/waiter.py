@@ -8,6 +8,7 @@ Never true: a worker's end that is missed; a keeper started while there is one.
 import os
 import signal
 import sys
+import time
 from collections.abc import Sequence
 
 LEFT, DETACHED, REFUSED, NO_KEEPER, BAD_CONFIG = 0, 10, 69, 75, 78
@@ -24,6 +25,8 @@ LOOK = 0.25
 """Seconds between two looks for a keeper that is no more, where we have to start a new one."""
 
 _LOOKS = 2
+_LINGER = 1.0
+_PF_EXITING = 0x4
 SHORT_LIFE = 1.0
 
 
@@ -37,6 +40,7 @@ class Waiter:
         self.keeper = keeper
         self._run_dir = run_dir
         self._missed = 0
+        self._dead_since = 0.0
         self.ending = False
 
     def until_end(self, worker: int) -> int:
@@ -46,12 +50,14 @@ class Waiter:
             code = _reap(worker)
             if code is not None:
                 return code
+            if self._is_stuck(worker):
+                return -signal.SIGKILL
             self._wait(worker)
             self.look_for_keeper()
 
     def _wait(self, worker: int) -> None:
         """Until a signal, which is passed on, or a child's end."""
-        if self.keeper:
+        if self.keeper or self._dead_since:
             received = signal.sigtimedwait(AWAITED, LOOK)
         else:
             received = signal.sigwaitinfo(AWAITED)
@@ -62,6 +68,15 @@ class Waiter:
         elif number in PASSED_ON:
             os.kill(worker, number)
 
+    def _is_stuck(self, worker: int) -> bool:
+        """It has ended but for a thread that hangs in a disk: it does no more, and cannot be
+        collected yet. The keeper wakes us by a SIGCHLD when it has given it up."""
+        if not _is_over(worker):
+            self._dead_since = 0.0
+            return False
+        self._dead_since = self._dead_since or time.monotonic()
+        return time.monotonic() - self._dead_since > _LINGER
+
     def look_for_keeper(self) -> None:
         """Nobody else starts a new keeper when ours has died, so we do.
 
@@ -69,7 +84,7 @@ class Waiter:
         """
         if not self.keeper or self.ending:
             return
-        self._missed = 0 if _lives(self.keeper) else self._missed + 1
+        self._missed = self._missed + 1 if _is_over(self.keeper) else 0
         if self._missed < _LOOKS:
             return
         self._missed = 0
@@ -78,12 +93,13 @@ class Waiter:
         self.keeper = os.posix_spawn(argv[0], argv, os.environ, setsid=True, setsigmask=())
 
 
-def _lives(pid: int) -> bool:
+def _is_over(pid: int) -> bool:
+    """Whether a process's first thread has ended or is ending, which a hanging disk may delay."""
     try:
         with open(f"/proc/{pid}/stat", "rb", buffering=0) as file:
-            return file.read(512).rpartition(b")")[2].split()[0] not in (b"Z", b"X")
+            return bool(int(file.read(512).rpartition(b")")[2].split()[6]) & _PF_EXITING)
     except OSError:
-        return False
+        return True
 
 
 def _reap(worker: int) -> int | None:

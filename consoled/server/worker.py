@@ -49,6 +49,7 @@ FAILED = 70
 
 CONTROL = "control.sock"
 _LAST_WORDS = 1.0
+_LOOK_FOR_STARTER = 0.5
 _POLL = 0.005
 _PER_CONSOLE = 6
 _KEPT_BACK = 64
@@ -81,6 +82,8 @@ class Worker:
         self._supervisor: Supervisor | None = None
         self._prepared = -1
         self._leaving = False
+        self._told_to_go = False
+        self._starter = os.getppid()
         self._serving = False
         self.resumed = False
         """Whether it ended because its successor failed: the next one is of this very code."""
@@ -105,6 +108,7 @@ class Worker:
         except KeeperError as error:
             say(str(error))
             return NO_KEEPER
+        self._look_for_starter()
         self._loop.run_forever()
         if self.resumed:  # this process goes on
             self._loop.close()
@@ -116,6 +120,14 @@ class Worker:
         self._loop.add_signal_handler(signal.SIGHUP, self._on_hangup)
         self._loop.add_signal_handler(signal.SIGUSR2, self._reopen_logs)
         self._loop.add_signal_handler(signal.SIGUSR1, self.upgrade)
+
+    def _look_for_starter(self) -> None:
+        """Without the one who would replace us we are in the way of who would start it."""
+        if os.getppid() != self._starter:
+            say("whoever started this worker is gone; making room for another one")
+            self.hand_over(0)
+        else:
+            self._loop.call_later(_LOOK_FOR_STARTER, self._look_for_starter)
 
     def _start(self, job: Any) -> None:
         task = self._loop.create_task(job)
@@ -175,6 +187,11 @@ class Worker:
         loop, link = self._loop, self._link
         site, condemned = kept.read(config)
         self._paths = Disk("paths", loop)
+        if site.server.run_dir != self._options.run_dir:
+            say(
+                f"server.run_dir is {site.server.run_dir}, but this is {self._options.run_dir}:"
+                " start the keeper and this with --run-dir"
+            )
         consoles = len(site.consoles) + len(condemned)
         room = Room(_KEPT_BACK + _PER_CONSOLE * consoles)
         self._registry = Registry(link)
@@ -184,6 +201,9 @@ class Worker:
         self._doors = Doors(loop, self._endpoints, self._registry, room, self._paths, link)
         self._control = ControlFrontend(loop, self, room)
         disks = Disks(loop)
+        logs = site.server.own_log_dir
+        if logs is not None:
+            disks.of(logs).submit(partial(os.makedirs, logs, 0o750, exist_ok=True))
         intent = Intent(site.server.state_dir, disks.of(site.server.state_dir), say)
         try:
             attempt(intent.load, _LAST_WORDS)
@@ -344,6 +364,10 @@ class Worker:
         """Leave everything to the keeper, and to whoever comes."""
         if self._leaving:
             return
+        if self._link.lost and not self._told_to_go:
+            self._told_to_go = True
+            say("told to go, but only we hold the children: staying until there is a keeper")
+            return
         self._leaving = True
         if self._supervisor is None:
             self._end(DETACHED)
@@ -399,6 +423,8 @@ class Worker:
         """A new keeper has everything."""
         say(f"keeper {pid} has taken over all children")
         self._supervisor_now.keeper_changed()
+        if self._told_to_go:
+            self.hand_over(0)
 
     # -- the end --------------------------------------------------------------------------
 

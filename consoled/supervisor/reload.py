@@ -17,7 +17,7 @@ AT_NEXT_START = frozenset(
 AT_SERVER_RESTART = frozenset(("scrollback",))
 """Fields that a console takes when it is made."""
 
-_MUTE = frozenset(("name", "file", "line", "user"))
+_MUTE = frozenset(("name", "file", "line", "user", "own_log_dir"))
 """Where something stands, or another word for something that counts itself."""
 
 
@@ -80,7 +80,7 @@ def plan(before: SiteConfig, after: SiteConfig) -> Plan:
         removed=tuple(name for name in old if name not in new),
         changed=changed,
         unchanged=len(set(old) & set(new)) - len(changed),
-        server=tuple(_differing(before.server, after.server)),
+        server=tuple(n for n in _differing(before.server, after.server) if n not in _MUTE),
     )
 
 

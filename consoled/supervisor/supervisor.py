@@ -18,6 +18,7 @@ from consoled.config.model import ConsoleConfig, RestartMode, SiteConfig
 from consoled.console.console import Console
 from consoled.console.logfile import Logfile
 from consoled.console.note import Found, Note
+from consoled.console.output import Typing
 from consoled.keeper.checkpoint import Checkpoint
 from consoled.keeper.link import FoundConsole, KeeperLink
 from consoled.protocol import notices, plain
@@ -75,6 +76,7 @@ class Supervisor:
         self._on_all_ended = on_all_ended
         self._server_started = server_started
         self._tended: dict[str, _Tended] = {}
+        self._typing = Typing()
         self._stopping = False
         self._ending: set[str] = set()
         self.site: SiteConfig | None = None
@@ -137,6 +139,7 @@ class Supervisor:
             partial(self._on_quit, config.name),
             spool=spool,
             scrollback=config.scrollback,
+            typing=self._typing,
         )
         tended = self._tended[config.name] = _Tended(console, config)
         self._add_log(tended)

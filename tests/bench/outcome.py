@@ -65,11 +65,13 @@ class Scale:
     """W2: keystrokes per run."""
     stuck_size: int
     """W3: megabytes; enough to fill every buffer on the way to the stuck client."""
+    consoles: tuple[int, ...]
+    """W4: how many consoles at once."""
     children: int
     """W5: how many are killed at once."""
     knocks: int
     """W6: how often to attach."""
 
 
-FULL = Scale({1: 128, 8: 64, 64: 32}, 32, 2000, 60, 20, 100)
-QUICK = Scale({1: 4, 8: 2, 64: 1}, 2, 200, 10, 4, 10)
+FULL = Scale({1: 128, 8: 64, 64: 32}, 32, 2000, 60, (100, 1000), 20, 100)
+QUICK = Scale({1: 4, 8: 2, 64: 1}, 2, 200, 10, (10,), 4, 10)

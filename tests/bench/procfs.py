@@ -57,3 +57,28 @@ def written(pid: int) -> int:
         if line.startswith("wchar:"):
             return int(line.split()[1])
     return 0
+
+
+def descendants(ancestor: int, word: str) -> list[int]:
+    """Return the processes below `ancestor` that have `word` in their command line."""
+    children: dict[int, list[int]] = {}
+    for entry in os.scandir("/proc"):
+        if entry.name.isdigit():
+            try:
+                stat = Path(entry.path, "stat").read_text()
+            except OSError:
+                continue
+            parent = int(stat[stat.rindex(")") + 2 :].split()[1])
+            children.setdefault(parent, []).append(int(entry.name))
+    found: list[int] = []
+    open_ = [ancestor]
+    while open_:
+        for pid in children.get(open_.pop(), ()):
+            try:
+                words = Path(f"/proc/{pid}/cmdline").read_bytes()
+            except OSError:
+                continue
+            if word.encode() in words:
+                found.append(pid)
+                open_.append(pid)
+    return found

@@ -50,12 +50,17 @@ def tables(results: Sequence[Series], peers: Sequence[str]) -> list[Table]:
 def _table(workload: str, results: list[Series], peers: Sequence[str]) -> Table:
     ratios = [
         (above, below)
-        for above, below in ((OURS, BASE), (OURS, "conserver"), ("conserver", BASE))
+        for above, below in (
+            (OURS, BASE),
+            ("consoled", BASE),
+            (OURS, "conserver"),
+            ("conserver", BASE),
+        )
         if above in peers and below in peers
     ]
     header = ["case", "metric", "unit", *peers]
     header += [f"{above}/{below}" for above, below in ratios]
-    if OURS in peers:
+    if {OURS, "consoled"} & {*peers}:
         header.append("goal")
     rows = []
     for case, group in itertools.groupby(results, lambda item: item.case):
@@ -81,7 +86,7 @@ def _row(
     for above, below in ratios:
         shown = not metric.context and medians.get(below) and above in medians
         row.append(_ratio(medians[above] / medians[below]) if shown else "-")
-    if OURS in peers:
+    if {OURS, "consoled"} & {*peers}:
         right = not any(series.faults for series in by_peer.values())
         row.append(_goals(case, metric, medians if right else {}))
     return row
@@ -112,9 +117,10 @@ def _goals(case: Case, metric: Metric, medians: dict[str, float]) -> str:
 
 
 def _verdict(goal: Goal, medians: dict[str, float]) -> str:
-    if OURS not in medians or (goal.versus and not medians.get(goal.versus)):
+    whose = goal.whose
+    if whose not in medians or (goal.versus and not medians.get(goal.versus)):
         return str(goal)
-    value = medians[OURS] / medians[goal.versus] if goal.versus else medians[OURS]
+    value = medians[whose] / medians[goal.versus] if goal.versus else medians[whose]
     return f"{goal} {'met' if goal.met(value) else 'MISSED'}"
 
 

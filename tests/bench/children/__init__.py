@@ -36,3 +36,8 @@ def echo(name: str, fifo: Path, log: Path) -> Console:
 def sleeper(name: str, fifo: Path, log: Path) -> Console:
     """Do nothing but report each start; a shell, since Python's start would be measured."""
     return Console(name, ("/bin/sh", str(HERE / "sleeper.sh"), name, str(fifo)), log)
+
+
+def talker(name: str, fifo: Path, log: Path) -> Console:
+    """Write 64 KiB once a line is typed; a shell, since there are many."""
+    return Console(name, ("/bin/sh", str(HERE / "talker.sh"), name, str(fifo)), log)

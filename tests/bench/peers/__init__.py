@@ -2,9 +2,10 @@
 
 from .base import Farm, Peer
 from .conserver import Conserver
+from .consoled import Consoled
 from .ours import Ours
 from .procserv import ProcServ
 
-PEERS: dict[str, Peer] = {peer.name: peer for peer in (ProcServ(), Conserver(), Ours())}
+PEERS: dict[str, Peer] = {peer.name: peer for peer in (ProcServ(), Conserver(), Ours(), Consoled())}
 
 __all__ = ["PEERS", "Farm", "Peer"]

@@ -259,7 +259,10 @@ def test_places_of_root() -> None:
     outcome = load_texts("[console.a]\ncommand = 'x'")
     assert outcome.site is not None
     server = outcome.site.server
-    assert server == ServerConfig("/run/consoled", "/var/lib/consoled", server.gid)
+    logs = "/var/log/consoled"
+    assert server == ServerConfig(
+        "/run/consoled", "/var/lib/consoled", server.gid, own_log_dir=logs
+    )
     assert outcome.site.consoles[0].log.file == "/var/log/consoled/a.log"
 
 
