@@ -10,7 +10,7 @@ NO_PYTHON = No Python >= 3.11 with venv: sudo apt install python3 python3-venv (
 # What the tests talk to, as command:package of Debian.
 PEERS   = procServ:procserv conserver:conserver-server console:conserver-client socat:socat \
           telnet:telnet nc.openbsd:netcat-openbsd mandoc:mandoc systemd-analyze:systemd \
-          faketime:faketime bindfs:bindfs mkfs.ext4:e2fsprogs strace:strace
+          faketime:faketime logrotate:logrotate bindfs:bindfs mkfs.ext4:e2fsprogs strace:strace
 export PATH := $(PATH):/usr/sbin:/sbin
 
 .NOTPARALLEL:
@@ -19,11 +19,11 @@ export PATH := $(PATH):/usr/sbin:/sbin
 help:    ## this list
 	@sed -n 's/^\([a-z0-9 ]*\):[^#]*## */  make \1\t/p' Makefile
 
-run: .venv/run.stamp    ## serve a demo console: telnet localhost 2000 (or PORT=n)
+run: .venv/run.stamp    ## serve three demo consoles: telnet localhost 2000 (or PORT=n)
 	@sh tests/support/ioc/demo.sh $(BIN) $(PORT)
 
 test: peers check unit    ## everything: linters, types, all tests, coverage of pure modules
-	mandoc -Tlint -Wwarning man/*.1
+	mandoc -Tlint -Wwarning man/*
 	$(PYTEST) -q -n 2 --ignore=tests/unit tests
 
 check: dev    ## ruff and mypy

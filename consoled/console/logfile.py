@@ -280,22 +280,31 @@ class Logfile:
         """
         known = before.identity == (status.st_dev, status.st_ino)
         written = status.st_size - before.size if known else 0
-        if before.length == 0 or not 0 <= written <= before.length:
-            self._set_line_open(before.line_open)
-        elif written == before.length:
+        self._set_line_open(before.line_open)
+        if before.length and written == before.length:
             self.taken = before.next_taken
             self._set_line_open(before.next_line_open)
-        elif self._stamper is None:
-            self.taken = before.taken + written
-        else:
-            self._set_line_open(before.line_open)
-            again = self._stamped(
-                self._spool.read(before.taken, before.next_taken), before.taken, before.next_taken
-            )
-            self._rest = again[-(before.length - written) :]
-            self.taken = before.next_taken
+        elif 0 < written < before.length:
+            self._resume_inside(before, before.length - written)
         if self._checkpoint is not None and not self._rest:
-            self._checkpoint.skip_to(self.taken)
+            self._checkpoint.skip_to(self.taken, self._line_open)
+
+    def _resume_inside(self, before: Progress, missing: int) -> None:
+        """The last ``missing`` bytes of a write are not in the file: make them anew."""
+        start, stop = before.taken, before.next_taken
+        if self._stamper is None and before.length == stop - start:
+            self.taken = stop - missing
+        elif before.length != stop - start and self._is_mark(before):
+            self._rest = self._mark(stop - start, stop)[-missing:]
+            self.taken = stop
+        elif self._spool.floor <= start:
+            self._rest = self._stamped(self._spool.read(start, stop), start, stop)[-missing:]
+            self.taken = stop
+
+    def _is_mark(self, before: Progress) -> bool:
+        """Whether an intended write was the mark of a gap, which is a write of its own."""
+        gap = before.next_taken - before.taken
+        return before.length < gap and before.next_taken <= self._spool.head
 
     @property
     def _line_open(self) -> bool:
@@ -340,14 +349,15 @@ class Logfile:
             if spool.floor <= start:
                 break
         gap = start - self.taken
+        if gap:  # told in a write of its own, before what follows
+            self._lost_while_failing += gap
+            self.taken = start
+            return self._mark(gap, start)
         self.taken = stop
         if self._waited_for:
             self._waited_for = False
             self._loop.call_soon_threadsafe(self._on_progress)
-        if gap:
-            self._lost_while_failing += gap
-        stamped = self._stamped(data, start, stop)
-        return self._mark(gap, start) + stamped if gap else stamped
+        return self._stamped(data, start, stop)
 
     def _mark(self, gap: int, offset: int) -> bytes:
         return self._stamped(notices.log_gap(gap), offset, offset + 1)

@@ -4,6 +4,8 @@ Written by the log alone: an *intent* before each write to the file, *done* afte
 opens the log after a kill compares the file's size with it and knows what of the intended
 bytes arrived. The keeper reads one thing of it: below which offset everything is logged.
 
+Offsets stand with one bit below them, whether a line is open there: both change in one store.
+
 Never true: an intent without the state before it still readable.
 """
 
@@ -11,7 +13,7 @@ from dataclasses import dataclass
 
 from consoled.keeper.spool import CHECKPOINT, CHECKPOINT_WORDS, Spool
 
-_PATIENCE, _TAKEN, _SIZE, _NEXT, _LENGTH, _INODE, _DEVICE, _OPEN = range(CHECKPOINT_WORDS)
+_PATIENCE, _TAKEN, _SIZE, _NEXT, _LENGTH, _INODE, _DEVICE, _ = range(CHECKPOINT_WORDS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,19 +60,19 @@ class Checkpoint:
     @property
     def taken(self) -> int:
         """Offset below which the log has everything."""
-        return self._words[_TAKEN]
+        return self._words[_TAKEN] >> 1
 
     def read(self) -> Progress:
         """What is known of the log."""
         words = self._words
         return Progress(
-            words[_TAKEN],
+            words[_TAKEN] >> 1,
             words[_SIZE],
-            words[_NEXT],
+            words[_NEXT] >> 1,
             words[_LENGTH],
             (words[_DEVICE], words[_INODE]),
-            bool(words[_OPEN] & 1),
-            bool(words[_OPEN] & 2),
+            bool(words[_TAKEN] & 1),
+            bool(words[_NEXT] & 1),
         )
 
     def opened(self, device: int, inode: int, size: int) -> None:
@@ -82,8 +84,7 @@ class Checkpoint:
     def intend(self, next_taken: int, length: int, line_open: bool) -> None:
         """The next write brings the log up to ``next_taken`` and adds ``length`` bytes."""
         self._words[_LENGTH] = 0
-        self._words[_NEXT] = next_taken
-        self._words[_OPEN] = self._words[_OPEN] & 1 | line_open << 1
+        self._words[_NEXT] = next_taken << 1 | line_open
         self._words[_LENGTH] = length
 
     def done(self, size: int) -> None:
@@ -91,9 +92,8 @@ class Checkpoint:
         self._words[_TAKEN] = self._words[_NEXT]
         self._words[_SIZE] = size
         self._words[_LENGTH] = 0
-        self._words[_OPEN] >>= 1
 
-    def skip_to(self, offset: int) -> None:
+    def skip_to(self, offset: int, line_open: bool = False) -> None:
         """Everything below ``offset`` is logged, or never will be."""
         self._words[_LENGTH] = 0
-        self._words[_TAKEN] = offset
+        self._words[_TAKEN] = offset << 1 | line_open

@@ -67,11 +67,9 @@ class Table:
 
 def freeze(service: Service, lock: int, listening: int, starter: int | None) -> Table:
     """The table of a service that is not being handed from one worker to another."""
-    if service.candidate is not None or service.retired is not None or service.stopping:
-        raise KeeperError("a worker is coming or going; try again")
+    if service.unsettled is not None:
+        raise KeeperError(f"{service.unsettled}; try again")
     worker = service.at_work
-    if worker is not None and not worker.channel.idle:
-        raise KeeperError("the worker does not read what it is told; try again")
     held = service.estate.sockets.items()
     return Table(
         lock,

@@ -42,7 +42,13 @@ class Kinfolk:
         self._doomed: dict[str, Identity] = {}
         self._bereaved: dict[str, Identity] = {}
         self._sweeping = False
+        self._ending = 0
         self.on_survivors: Callable[[str, list[str]], None] = lambda _console, _names: None
+
+    @property
+    def busy(self) -> bool:
+        """Whether a family is being ended this moment."""
+        return bool(self._sweeping or self._doomed or self._bereaved or self._ending)
 
     def note(self, console: str, pid: int) -> None:
         """A console has a child: know its leader, and let the next keeper know it."""
@@ -116,6 +122,7 @@ class Kinfolk:
         kin.signal_all(family, signal.SIGKILL)
         if family and round_ < len(_LOOK_AGAIN):
             again = (console, leader, family, round_ + 1)
+            self._ending += 1
             self._loop.call_later(_LOOK_AGAIN[round_], self._look_again, *again)
         elif family:
             self.on_survivors(console, [f"{p.name} (pid {p.pid})" for p in family])
@@ -126,6 +133,7 @@ class Kinfolk:
         self, console: str, leader: Identity, family: list[Process], round_: int
     ) -> None:
         """Only those known before, lest a new child's family is taken for the old one's."""
+        self._ending -= 1
         try:
             if console in self._leaders:
                 family = [p for p in map(_now, family) if p is not None]

@@ -174,6 +174,11 @@ class KeeperLink:
         """Ask the keeper to become its newest version."""
         self._send({"do": "reexec"})
 
+    def run(self, argv: Sequence[str], environment: dict[str, str], output: int) -> None:
+        """Let the keeper start a program whose output goes to this descriptor."""
+        frame = {"do": "run", "argv": list(argv), "environment": environment}
+        self._send(frame, (output,))
+
     def keep_config(self, config: int) -> None:
         """Leave the configuration that is in force, a memfd of ours, to whoever comes."""
         if self._config not in (-1, config):

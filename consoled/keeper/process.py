@@ -200,8 +200,11 @@ class Process:
     def _argv(self) -> list[str]:
         return [sys.executable, "-P", "-m", "consoled.keeper.process"]
 
-    def _rehearse(self, _argv: object = None) -> None:
+    def _rehearse(self, _argv: object = None, tries: int = 10) -> None:
         if self._rehearsal is not None:
+            return
+        if self._service.unsettled is not None and tries:
+            self._loop.call_later(_RESTART_AFTER, self._rehearse, None, tries - 1)
             return
         try:
             table = self._freeze()

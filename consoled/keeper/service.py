@@ -101,6 +101,17 @@ class Service:
 
     # -- links ----------------------------------------------------------------------------
 
+    @property
+    def unsettled(self) -> str | None:
+        """Why this is no moment to hand everything over; None if it is one."""
+        if self.candidate is not None or self.retired is not None or self.stopping:
+            return "a worker is coming or going"
+        if self._news or self._kin.busy:
+            return "a child and what it has left are being ended"
+        if self.at_work is not None and not self.at_work.channel.idle:
+            return "the worker does not read what it is told"
+        return None
+
     def connect(self, connection: socket.socket) -> None:
         """A process has connected; what it is it says itself."""
         Worker(self, connection)
@@ -334,6 +345,25 @@ class Service:
     def _keep_config(self, worker: Worker, frame: Frame, fds: list[int]) -> None:
         self.estate.keep_config(fds.pop(0))
 
+    def _run(self, worker: Worker, frame: Frame, fds: list[int]) -> None:
+        """Start a program that writes to the descriptor given.
+
+        For the worker, which must not: it has logs open, and to close one on a file system
+        that hangs, as its child would have to before the exec, may take for ever.
+        """
+        null = (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0)
+        output = (os.POSIX_SPAWN_DUP2, fds[0], 1)
+        argv = [str(word) for word in frame["argv"]]
+        os.posix_spawn(
+            argv[0],
+            argv,
+            {**os.environ, **frame["environment"]},
+            file_actions=[null, output],
+            setsid=True,
+            setsigmask=(),
+            setsigdef=(signal.SIGPIPE,),
+        )
+
     def _reexec(self, worker: Worker, frame: Frame, fds: list[int]) -> None:
         self.on_reexec(list(frame.get("argv") or ()))
 
@@ -430,6 +460,7 @@ _ACTIONS: dict[str, Action] = {
     "hold": Service._hold,
     "drop": Service._drop,
     "config": Service._keep_config,
+    "run": Service._run,
     "reexec": Service._reexec,
     "stop": Service._stop,
     "stopped": Service._stopped,

@@ -125,8 +125,6 @@ class Endpoints:
             for one in offer.bound:
                 if one.warning is not None:
                     self._complain(f"endpoint {one.warning}")
-            for warning in filter(None, (one.warning for one in offer.bound)):
-                self._complain(warning)
         by_name = {one.at: one for one in wanted}
         for at, text in bindings.errors.items():
             self._complain(f"cannot open endpoint {text}")

@@ -7,7 +7,7 @@ import asyncio
 import json
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -34,24 +34,34 @@ def command(config: str | None) -> list[str]:
     return [sys.executable, "-P", "-m", "consoled.loader", *given]
 
 
-async def load(config: str | None) -> Loaded:
-    """Read the configuration; whatever goes wrong is among the errors."""
-    process = await asyncio.create_subprocess_exec(
-        *command(config),
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-        env={**os.environ, "PYDANTIC_DISABLE_PLUGINS": "1"},
-    )
-    try:
-        out, said = await asyncio.wait_for(process.communicate(), _SECONDS)
-    except TimeoutError:
-        process.kill()
-        return Loaded(None, ("the configuration cannot be read: its file system hangs",))
-    return understand(out, said)
+Run = Callable[[Sequence[str], dict[str, str], int], None]
 
 
-def understand(out: bytes, said: bytes = b"") -> Loaded:
+async def load(config: str | None, run: Run) -> Loaded:
+    """Read the configuration; whatever goes wrong is among the errors.
+
+    ``run`` starts a program with its output on a descriptor.
+    """
+    reading, writing = os.pipe2(os.O_CLOEXEC)
+    run(command(config), {"PYDANTIC_DISABLE_PLUGINS": "1"}, writing)
+    os.close(writing)
+    loop = asyncio.get_running_loop()
+    reader = asyncio.StreamReader()
+    with open(reading, "rb", buffering=0) as pipe:
+        transport, _ = await loop.connect_read_pipe(
+            lambda: asyncio.StreamReaderProtocol(reader), pipe
+        )
+        try:
+            out = await asyncio.wait_for(reader.read(), _SECONDS)
+        except TimeoutError:
+            text = "the configuration cannot be read within a minute: does its file system hang?"
+            return Loaded(None, (text,))
+        finally:
+            transport.close()
+    return understand(out)
+
+
+def understand(out: bytes) -> Loaded:
     """What a loader has printed."""
     try:
         data = json.loads(out)
@@ -60,8 +70,8 @@ def understand(out: bytes, said: bytes = b"") -> Loaded:
             return Loaded(None, errors or ("the loader gave no reason",), warnings)
         site = plain.load(SiteConfig, data["site"])
     except (ValueError, KeyError, TypeError, PlainError) as error:
-        words = said.decode(errors="replace").strip().splitlines() or [str(error)]
-        return Loaded(None, (f"the loader failed: {words[-1]}",))
+        text = "the loader failed, its own words may stand above"
+        return Loaded(None, (f"{text}: {error}" if out else text,))
     return Loaded(site, (), warnings, data["site"])
 
 

@@ -157,7 +157,7 @@ class Worker:
         self._start(self._prepare(config))
 
     async def _prepare(self, config: int) -> None:
-        loaded = await loading.load(self._options.config)
+        loaded = await loading.load(self._options.config, self._link.run)
         if loaded.site is None:
             self._tell_errors(loaded, "the new worker cannot start")
             self._end(BAD_CONFIG)
@@ -175,7 +175,7 @@ class Worker:
         self._install(config, inventory)
 
     async def _load_first(self, inventory: Inventory) -> None:
-        loaded = await loading.load(self._options.config)
+        loaded = await loading.load(self._options.config, self._link.run)
         self._tell_warnings(loaded)
         if loaded.site is None:
             self._tell_errors(loaded, "there is no configuration to start with")
@@ -210,7 +210,7 @@ class Worker:
         except TimeoutError:
             say(f"{site.server.state_dir} does not answer; nothing counts as stopped by hand")
         self._supervisor = Supervisor(
-            loop, link, disks, intent, self._doors, self._on_all_ended, link.keeper_started
+            loop, link, disks, intent, self._doors, self._on_all_ended, link.keeper_started, say
         )
         wanted = [self._control_endpoint(site), *_endpoints_of(site.consoles, condemned)]
         self._endpoints.bind(
@@ -302,7 +302,7 @@ class Worker:
             self._start(self._reload())
 
     async def _reload(self) -> None:
-        loaded = await loading.load(self._options.config)
+        loaded = await loading.load(self._options.config, self._link.run)
         self._tell_warnings(loaded)
         if loaded.site is None:
             self._reloaded([*loaded.errors, "nothing was changed"], ok=False)

@@ -67,6 +67,7 @@ class Supervisor:
         doors: Doors,
         on_all_ended: Callable[[], None],
         server_started: float,
+        complain: Callable[[str], None],
     ) -> None:
         self._loop = loop
         self._link = link
@@ -75,6 +76,7 @@ class Supervisor:
         self._doors = doors
         self._on_all_ended = on_all_ended
         self._server_started = server_started
+        self._complain = complain
         self._tended: dict[str, _Tended] = {}
         self._typing = Typing()
         self._stopping = False
@@ -92,7 +94,11 @@ class Supervisor:
         """Go on with what a predecessor has left; what it has not is made."""
         self.site = site
         for config in (*site.consoles, *condemned):
-            tended = self._make(config, found.get(config.name))
+            try:
+                tended = self._make(config, found.get(config.name))
+            except Exception as error:  # one that cannot be restored must not take all along
+                self._complain(f"console {config.name} cannot be restored: {error!r}")
+                continue
             tended.condemned = config in condemned
             if config.name not in found:
                 self._begin(tended)

@@ -8,6 +8,7 @@ import importlib.util
 import os
 import re
 import select
+import shlex
 import shutil
 import signal
 import socket
@@ -288,20 +289,57 @@ def test_log_holds_the_session(server: Server, telnet: "pexpect.spawn[str]") -> 
     assert "Welcome to procServ" not in log
 
 
+def three_ports() -> int:
+    """The first of three that are free now; a demonstration has one for each console."""
+    for first in iter(free_port, None):
+        try:
+            for port in (first + 1, first + 2):
+                with socket.socket() as probe:
+                    probe.bind(("127.0.0.1", port))
+        except (OSError, OverflowError):
+            continue
+        return first
+    raise AssertionError
+
+
 def test_make_run(tmp_path: Path, attach: Attach) -> None:
-    """The demonstration of the README: it says how to attach, and ^C stops it."""
-    bin_dir = str(Path(sys.executable).parent)
-    line = f"cd {tmp_path} && exec sh {IOC / 'demo.sh'} {bin_dir} {free_port()} {SERVER}"
+    """The demonstration of the README: it says how to attach, and ^C stops all of it."""
+    bin_dir, port = Path(sys.executable).parent, three_ports()
+    home = tmp_path / 'a "home"'
+    home.mkdir()
+    line = f"cd {shlex.quote(str(home))} && exec sh {IOC / 'demo.sh'} {bin_dir} {port}"
     demo = attach("sh", "-c", line)
-    demo.expect(r"real EPICS shell[^\n]*\n[^\n]*(telnet localhost (\d+))")
+    demo.expect_exact(f"telnet localhost {port} ")
+    demo.expect_exact("a real EPICS shell")
+    demo.expect_exact(f"telnet localhost {port + 1} ")
+    demo.expect_exact(f"telnet localhost {port + 2} ")
+    demo.expect(r"kill -HUP (\d+)")
     assert demo.match is not None
-    client = attach("telnet", "localhost", demo.match.group(2))
-    client.expect_exact("(plus you)")
-    wake(client)
-    demo.expect_exact("^X and then ^Q")
+    keeper = int(demo.match.group(1))
+    demo.expect_exact("^C here")
+    ioc, clock = (attach("telnet", "localhost", str(n)) for n in (port, port + 2))
+    wake(ioc)
+    clock.expect(r"\d\d:\d\d:\d\d")
+    config = home / "demo" / "consoled.toml"
+    config.write_text(config.read_text() + '[console.more]\ncommand = "cat"\n')
+    os.kill(keeper, signal.SIGHUP)
+    demo.expect_exact("+ more: added")
+    ask(ioc, "dbl")
     demo.send("\x03")
-    client.expect(pexpect.EOF)
-    demo.expect_exact("The console has ended.")
+    ioc.expect(pexpect.EOF)
+    clock.expect(pexpect.EOF)
+    demo.expect_exact("The consoles have ended.")
     demo.expect(pexpect.EOF)
     demo.close()
     assert demo.exitstatus == 0
+    assert (home / "demo" / "log" / "ioc.log").stat().st_size
+
+
+def test_make_run_says_which_port_is_taken(tmp_path: Path, attach: Attach) -> None:
+    bin_dir, port = Path(sys.executable).parent, three_ports()
+    with socket.create_server(("127.0.0.1", port + 1)):
+        demo = attach("sh", "-c", f"cd {tmp_path} && exec sh {IOC / 'demo.sh'} {bin_dir} {port}")
+        demo.expect_exact(f"Port {port + 1} is in use")
+        demo.expect(pexpect.EOF)
+    demo.close()
+    assert demo.exitstatus == 1

@@ -39,7 +39,7 @@ def marked(mark: str) -> Iterator[int]:
 
 def end_all(mark: str) -> None:
     """Kill every process that carries *mark* until none is left, then collect the orphans."""
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 20  # a busy machine may not let them run to their end
     while pids := list(marked(mark)):
         for pid in pids:
             try:
@@ -48,9 +48,19 @@ def end_all(mark: str) -> None:
                 pass
         reap_orphans()
         if time.monotonic() > deadline:
-            raise AssertionError(f"processes {pids} survive SIGKILL")
+            raise AssertionError(f"they survive SIGKILL: {', '.join(map(_standing, pids))}")
         time.sleep(0.002)
     reap_orphans()
+
+
+def _standing(pid: int) -> str:
+    """What a process is, and where in the kernel it waits."""
+    try:
+        words = Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ")[:100]
+        where = Path(f"/proc/{pid}/wchan").read_text()
+        return f"{pid} {status(pid, 'State')} in {where}: {words.decode(errors='replace')}"
+    except OSError:
+        return f"{pid} just gone"
 
 
 def reap_orphans() -> None:

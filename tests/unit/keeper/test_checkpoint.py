@@ -17,7 +17,7 @@ def test_a_write_is_intended_then_done() -> None:
     checkpoint.intend(50, 60, line_open=True)
     assert checkpoint.read() == Progress(0, 1000, 50, 60, (7, 8), False, True)
     checkpoint.done(1060)
-    assert checkpoint.read() == Progress(50, 1060, 50, 0, (7, 8), True, False)
+    assert checkpoint.read() == Progress(50, 1060, 50, 0, (7, 8), True, True)
     assert checkpoint.patience == 1.5
     assert checkpoint.taken == 50
 
