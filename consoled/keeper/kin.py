@@ -25,6 +25,7 @@ MARK = b"CONSOLED_CONSOLE"
 
 _INIT = 1
 _STAT_SIZE = 4096
+_PF_EXITING = 0x4
 _OUT_OF = {errno.EMFILE, errno.ENFILE, errno.ENOMEM}
 """Errors that say nothing about a process; taken for its absence they would spare everybody."""
 
@@ -100,6 +101,15 @@ def look(pid: int | str) -> Process | None:
         return None
     finally:
         os.close(fd)
+
+
+def is_over(pid: int) -> bool:
+    """Whether a process has ended or is ending, which a thread that hangs in a disk may delay."""
+    try:
+        with open(f"/proc/{pid}/stat", "rb", buffering=0) as file:
+            return bool(int(file.read(_STAT_SIZE).rpartition(b")")[2].split()[6]) & _PF_EXITING)
+    except OSError:
+        return True
 
 
 def scan() -> list[Process]:

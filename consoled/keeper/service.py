@@ -42,7 +42,6 @@ _GRACE = 10.0
 
 _LOOK = 0.02
 _LAST = 2.0
-_PF_EXITING = 0x4
 _LINGER = 1.0
 """Seconds from a SIGKILL to the hand-over, should the killed worker not go."""
 
@@ -159,7 +158,7 @@ class Service:
     # -- a worker comes -------------------------------------------------------------------
 
     def _hello(self, worker: Worker, frame: Frame, fds: list[int]) -> None:
-        if self.at_work is not None and _is_over(self.at_work.pid):
+        if self.at_work is not None and kin.is_over(self.at_work.pid):
             self._give_up(self.at_work)
         refusal = self._refusal(frame)
         if refusal is not None:
@@ -425,15 +424,6 @@ class Service:
         for name in self._running():
             self._say(f"the child of {name} hangs in the kernel")
         self.on_stopped()
-
-
-def _is_over(pid: int) -> bool:
-    """Whether a process has ended, be it that one of its threads hangs in a disk for ever."""
-    try:
-        with open(f"/proc/{pid}/stat", "rb", buffering=0) as file:
-            return bool(int(file.read(512).rpartition(b")")[2].split()[6]) & _PF_EXITING)
-    except OSError:
-        return True
 
 
 def _started() -> float:

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 from consoled.config.model import RestartMode, RestartPolicy, SpawnSpec
 from consoled.config.procserv import ProcservOptions
+from consoled.console.localtime import format_time
 from consoled.errors import ConfigError
 from consoled.protocol.keys import show_key
 from consoled.protocol.notices import PROFILES, Facts
@@ -62,13 +63,6 @@ def _working_directory() -> str:
         return os.getcwd()
     except OSError:
         return os.environ.get("PWD", "(deleted)")
-
-
-def format_time(pattern: str, now: float) -> str:
-    """Local time by a strftime pattern; bytes that are no text pass through."""
-    safe = pattern.encode("utf-8", "surrogateescape").decode("latin-1")
-    shown = time.strftime(safe, time.localtime(now))
-    return shown.encode("latin-1", "replace").decode("utf-8", "surrogateescape")
 
 
 def policy_of(options: ProcservOptions) -> RestartPolicy:

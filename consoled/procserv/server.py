@@ -13,6 +13,7 @@ from functools import partial
 
 from consoled.config.model import SpawnSpec
 from consoled.console.console import Console
+from consoled.console.localtime import format_time
 from consoled.console.logfile import Logfile
 from consoled.disk import Disk
 from consoled.frontends.attach import AttachFrontend
@@ -56,7 +57,7 @@ class Server:
             partial(self._spec, files_limit),
             meaning.policy_of(options),
             KeyFilter(options.keys),
-            partial(meaning.format_time, options.timefmt),
+            partial(format_time, options.timefmt),
             self._stop,
         )
         self._console.notes_arrivals = options.logstamp is not None
@@ -86,7 +87,7 @@ class Server:
         pattern = self._startup.options.logstamp
         if pattern is None:
             return None
-        return LineStamper(lambda second: os.fsencode(meaning.format_time(pattern, second)))
+        return LineStamper(lambda second: os.fsencode(format_time(pattern, second)))
 
     def _add_logs(self) -> None:
         options = self._startup.options

@@ -11,6 +11,8 @@ import sys
 import time
 from collections.abc import Sequence
 
+from consoled.keeper import kin
+
 LEFT, DETACHED, REFUSED, NO_KEEPER, BAD_CONFIG = 0, 10, 69, 75, 78
 """Exit codes of a worker: nobody needs us; told to go, another may come; the keeper does not
 want us; there is no keeper; there is no configuration."""
@@ -26,7 +28,6 @@ LOOK = 0.25
 
 _LOOKS = 2
 _LINGER = 1.0
-_PF_EXITING = 0x4
 SHORT_LIFE = 1.0
 
 
@@ -71,7 +72,7 @@ class Waiter:
     def _is_stuck(self, worker: int) -> bool:
         """It has ended but for a thread that hangs in a disk: it does no more, and cannot be
         collected yet. The keeper wakes us by a SIGCHLD when it has given it up."""
-        if not _is_over(worker):
+        if not kin.is_over(worker):
             self._dead_since = 0.0
             return False
         self._dead_since = self._dead_since or time.monotonic()
@@ -84,22 +85,13 @@ class Waiter:
         """
         if not self.keeper or self.ending:
             return
-        self._missed = self._missed + 1 if _is_over(self.keeper) else 0
+        self._missed = self._missed + 1 if kin.is_over(self.keeper) else 0
         if self._missed < _LOOKS:
             return
         self._missed = 0
         module = ("-P", "-m", "consoled.keeper.process")
         argv = (sys.executable, *module, "--run-dir", self._run_dir)
         self.keeper = os.posix_spawn(argv[0], argv, os.environ, setsid=True, setsigmask=())
-
-
-def _is_over(pid: int) -> bool:
-    """Whether a process's first thread has ended or is ending, which a hanging disk may delay."""
-    try:
-        with open(f"/proc/{pid}/stat", "rb", buffering=0) as file:
-            return bool(int(file.read(512).rpartition(b")")[2].split()[6]) & _PF_EXITING)
-    except OSError:
-        return True
 
 
 def _reap(worker: int) -> int | None:

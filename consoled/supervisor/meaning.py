@@ -1,20 +1,13 @@
 """What a console's configuration means in terms of its objects: values out of values."""
 
 import os
-import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from consoled.config.model import ConsoleConfig, ListenConfig, RestartMode, RestartPolicy, SpawnSpec
+from consoled.console.localtime import format_time
 from consoled.protocol.keys import show_key
 from consoled.protocol.notices import PROFILES, Facts
-
-
-def format_time(pattern: str, now: float) -> str:
-    """Local time by a strftime pattern; bytes that are no text pass through."""
-    safe = pattern.encode("utf-8", "surrogateescape").decode("latin-1")
-    shown = time.strftime(safe, time.localtime(now))
-    return shown.encode("latin-1", "replace").decode("utf-8", "surrogateescape")
 
 
 def facts_of(config: ConsoleConfig, server_pid: int, server_started: float) -> Facts:

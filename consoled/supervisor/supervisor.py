@@ -16,6 +16,7 @@ from typing import Any, Protocol
 
 from consoled.config.model import ConsoleConfig, RestartMode, SiteConfig
 from consoled.console.console import Console
+from consoled.console.localtime import format_time
 from consoled.console.logfile import Logfile
 from consoled.console.note import Found, Note
 from consoled.console.output import Typing
@@ -329,11 +330,11 @@ def _filter_of(keys: KeyMap) -> KeyFilter:
 
 @cache
 def _formatter_of(pattern: str) -> Callable[[float], str]:
-    return partial(meaning.format_time, pattern)
+    return partial(format_time, pattern)
 
 
 def _stamper(pattern: str) -> LineStamper:
-    return LineStamper(lambda second: os.fsencode(meaning.format_time(pattern, second)))
+    return LineStamper(lambda second: os.fsencode(format_time(pattern, second)))
 
 
 def _note_of(found: FoundConsole) -> Note:
