@@ -14,6 +14,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from support import processes
+from support.one_of_many import ManyLab
 from support.servers import Lab, find_kind
 
 TIME_LIMIT = 40
@@ -23,7 +24,7 @@ TIME_LIMIT = 40
 def pytest_configure(config: pytest.Config) -> None:
     """Declare our marker and start from default signals, whoever started pytest."""
     config.addinivalue_line("markers", "cites(*ids): statements of procserv.md this case checks")
-    config.addinivalue_line("markers", "only(name): a case that makes sense for one server only")
+    config.addinivalue_line("markers", "not_for(server, why): a case that one server cannot have")
     for number in (signal.SIGINT, signal.SIGQUIT):
         if signal.getsignal(number) is signal.SIG_IGN:
             signal.signal(number, signal.SIG_DFL)
@@ -45,9 +46,14 @@ def _time_limit() -> Iterator[None]:
     signal.signal(signal.SIGALRM, before)
 
 
-@pytest.fixture(params=["procServ", "ours"])
+@pytest.fixture(params=["procServ", "ours", "consoled", "consoled-2.8"])
 def lab(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Lab]:
-    """A directory and a server kind, once for each of the two servers."""
-    lab = Lab(find_kind(request.param), tmp_path)
+    """A directory and a server kind; consoled with the words of either version."""
+    name, _, compat = request.param.partition("-")
+    for mark in request.node.iter_markers("not_for"):
+        if mark.args[0] == name:
+            pytest.skip(f"{name}: {mark.kwargs['why']}")
+    kind = find_kind(name, compat or "2.7")
+    lab = ManyLab(kind, tmp_path) if kind.is_many else Lab(kind, tmp_path)
     yield lab
     lab.close()

@@ -42,30 +42,48 @@ RAW_ECHO = script("raw_echo")
 CAT = ["/bin/cat"]
 
 
+PROCSERV, DROP_IN, MANY = "procServ", "ours", "consoled"
+"""Debian's procServ; consoled-procserv; and one console among the many of consoled."""
+
+
 @dataclass(frozen=True)
 class Kind:
-    """One of the two servers: how it is called and how it calls itself."""
+    """One of the servers: how it is called and how it calls itself."""
 
     name: str
     argv: tuple[str, ...]
     prog: bytes
+    compat: str = "2.7"
 
     @property
     def is_ours(self) -> bool:
-        """Whether this is consoled-procserv."""
-        return self.name == "ours"
+        """Whether this is one of our two servers."""
+        return self.name != PROCSERV
+
+    @property
+    def is_many(self) -> bool:
+        """Whether this is consoled, the server of many consoles."""
+        return self.name == MANY
 
 
 def find_kind(name: str, compat: str = "2.7") -> Kind:
     """Locate a server; a missing one is a failure with its remedy, never a silent skip."""
-    if name == "procServ":
+    if name == PROCSERV:
         if shutil.which("procServ") is None:
             raise AssertionError("procServ 2.7.0 is not installed: apt install procserv")
         return Kind(name, ("procServ",), rb"procServ")
-    path = Path(sys.executable).parent / "consoled-procserv"
+    if name == MANY:
+        return Kind(name, (installed("consoled"),), rb"consoled", compat)
+    called = rb"(?:\S*/)?(?:consoled-procserv|procServ)"
+    return Kind(name, (installed("consoled-procserv"), "--compat", compat), called, compat)
+
+
+def installed(program: str) -> str:
+    """The path of one of our commands, beside the interpreter that runs the tests."""
+    path = Path(sys.executable).parent / program
     if not path.exists():
         raise AssertionError(f"{path} is missing: {sys.executable} -m pip install -e .")
-    return Kind(name, (str(path), "--compat", compat), rb"(?:\S*/)?(?:consoled-procserv|procServ)")
+    return str(path)
 
 
 class Server:
@@ -165,9 +183,20 @@ class Server:
         answer = peer.read_until(re.compile(rb"<<(.*?)>>\r?\n", re.DOTALL))
         return answer[answer.index(b"<<") + 2 : answer.rindex(b">>")]
 
+    @property
+    def reader(self) -> int:
+        """The process that reads the child's terminal and writes the log."""
+        return self.pid
+
     def signal(self, number: int) -> None:
         """Send a signal to the server itself."""
         os.kill(self.pid, number)
+
+    def quit(self) -> None:
+        """End a server without a child as its user would."""
+        peer, _ = self.greet()
+        peer.send(QUIT)
+        peer.read_eof()
 
     def wait(self, timeout: float = PATIENCE) -> int:
         """Wait for the server's end; its exit status, negative for a signal. Daemons too."""
@@ -216,13 +245,39 @@ class Lab:
 
     @property
     def ours(self) -> bool:
-        """Whether the server under test is ours."""
+        """Whether the server under test is one of ours."""
         return self.kind.is_ours
+
+    @property
+    def many(self) -> bool:
+        """Whether the server under test is consoled, which has many consoles."""
+        return self.kind.is_many
 
     def differs(self, *, procserv: T, ours: T, why: str) -> T:
         """The expectation for the server under test, where we differ on purpose and say why."""
         assert why
         return ours if self.ours else procserv
+
+    def among_many(self, *, alone: T, many: T, why: str) -> T:
+        """The expectation where one console of many differs from a server of its own."""
+        assert why
+        return many if self.many else alone
+
+    def says(self, text: bytes) -> bytes:
+        """Words of 2.7 as the version says them that the server under test follows."""
+        if self.kind.compat == "2.7":
+            return text
+        longer = re.sub(rb"auto restart (?=(is|to) )", b"auto restart mode ", text)
+        return longer.replace(rb"2\.7", rb"2\.8")
+
+    def toggled(self, mode: bytes) -> bytes:
+        """What everybody reads when the restart mode has changed."""
+        return self.says(b"\r\n@@@ Toggled auto restart to %s\r\n" % mode)
+
+    @property
+    def ring(self) -> tuple[bytes, ...]:
+        """The modes that the toggle key goes through, from ON on until it is ON again."""
+        return (b"OFF", b"ON") if self.kind.compat == "2.7" else (b"OFF", b"ONESHOT", b"ON")
 
     def environ(self, extra: Mapping[str, str]) -> dict[str, str]:
         """A small known environment: no PROCSERV_* of the caller, fixed language and zone."""
@@ -297,7 +352,7 @@ class Lab:
         """A second lab beside this one for cases with two servers; ends with this one's mark."""
         folder = self.dir / name
         folder.mkdir()
-        lab = Lab(self.kind, folder)
+        lab = type(self)(self.kind, folder)
         lab.mark = self.mark
         lab._servers = self._servers
         return lab

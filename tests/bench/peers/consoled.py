@@ -1,6 +1,7 @@
 """consoled: one server for all consoles, in its processes keeper, starter and worker."""
 
 import json
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -55,7 +56,7 @@ class Consoled(ProcServ):
     """What this repository builds for a whole host."""
 
     name = "consoled"
-    program = str(Path(sys.prefix) / "bin" / "consoled")
+    program = os.environ.get("CONSOLED_BENCH") or str(Path(sys.prefix) / "bin" / "consoled")
     replay_options = ("--replay", "100000")
 
     def missing(self) -> str:

@@ -7,9 +7,10 @@ import re
 
 import pytest
 
-from support.servers import PROBE, QUIT, Lab
+from support.servers import PROBE, QUIT, TOGGLE, Lab
 
 from .helpers import cites, read_death, read_start
+from .scope import not_for_consoled
 
 USAGE = re.compile(rb"Usage: [^\n]+\n +[^\n]+\n\Z")
 LONG_OPTIONS = [
@@ -41,6 +42,7 @@ LONG_OPTIONS = [
 ]
 
 
+@not_for_consoled("command line")
 @cites("1/old style endpoint")
 def test_without_port_option_the_first_word_is_the_endpoint(lab: Lab) -> None:
     server = lab.start("-n", "ioc", endpoints=(), command=["unix:old", *PROBE])
@@ -62,6 +64,7 @@ def test_options_after_the_command_belong_to_the_child(lab: Lab) -> None:
     assert json.loads(server.ask(peer, "argv"))[1:] == ["-n", "other", "--help", "-x"]
 
 
+@not_for_consoled("command line")
 @cites("1/option spellings")
 def test_long_short_joined_and_abbreviated_options(lab: Lab) -> None:
     server = lab.start("--noauto", "-nioc", "--timefmt=%Y!", "--logoutc", "^Z", "--co", "0")
@@ -86,6 +89,7 @@ USAGE_ERRORS = [
 ]
 
 
+@not_for_consoled("command line")
 @cites("1/usage errors")
 @pytest.mark.parametrize(
     ("args", "message"), USAGE_ERRORS, ids=[" ".join(args) or "none" for args, _ in USAGE_ERRORS]
@@ -97,6 +101,7 @@ def test_usage_error(lab: Lab, args: list[str], message: bytes) -> None:
     assert USAGE.match(done.stdout), done.stdout
 
 
+@not_for_consoled("command line")
 @cites("1/ambiguous prefix")
 def test_an_ambiguous_prefix_names_the_candidates(lab: Lab) -> None:
     done = lab.run("--log", "x", "0", "/bin/cat")
@@ -109,6 +114,7 @@ def test_an_ambiguous_prefix_names_the_candidates(lab: Lab) -> None:
     assert USAGE.match(done.stdout)
 
 
+@not_for_consoled("command line")
 @cites("1/-r rejected")
 def test_r_is_not_restrict_whatever_the_manual_says(lab: Lab) -> None:
     done = lab.run("-r", "0", "/bin/cat")
@@ -126,14 +132,19 @@ def test_oneshot(lab: Lab, option: str) -> None:
         short, long = b"invalid option -- 'o'", b"unrecognized option '--oneshot'"
         assert done.stderr == b"procServ: %s\n" % (short if option == "-o" else long)
         return
-    server = lab.start(option)
-    peer, lines = server.greet()
-    assert any(b"auto restart is ONESHOT," in line for line in lines)
+    server = lab.start("--oneshot" if lab.many else option)
+    peer = server.talk()
+    assert any(lab.says(b"auto restart is ONESHOT,") in line for line in server.greet()[1])
     server.ask(peer, "pid")
     peer.send(b"exit 3\n")
-    assert server.wait(timeout=5) == 0
+    if not lab.many:
+        assert server.wait(timeout=5) == 0
+        return
+    assert read_death(lab, peer).fate == b"oneshot mode: it stays down"
+    assert any(b"SHUT DOWN" in line for line in server.greet()[1])
 
 
+@not_for_consoled("command line")
 @cites("1/-h")
 @pytest.mark.parametrize("option", ["-h", "--help"])
 def test_help_names_every_option(lab: Lab, option: str) -> None:
@@ -144,6 +155,7 @@ def test_help_names_every_option(lab: Lab, option: str) -> None:
         assert b"--" + name.encode() in done.stdout, name
 
 
+@not_for_consoled("command line")
 @cites("1/-V")
 @pytest.mark.parametrize("option", ["-V", "--version"])
 def test_version(lab: Lab, option: str) -> None:
@@ -152,6 +164,7 @@ def test_version(lab: Lab, option: str) -> None:
     assert done.stdout.splitlines()[0] == b"procServ Process Server 2.7.0"
 
 
+@not_for_consoled("no daemon")
 @cites("1/PROCSERV_DEBUG", "1/-d")
 @pytest.mark.parametrize("way", ["option", "variable"])
 def test_debug_does_not_fork_and_copies_the_console_to_stdout(lab: Lab, way: str) -> None:
@@ -180,8 +193,8 @@ def test_wait_ends_for_good_with_the_first_manual_start(lab: Lab) -> None:
     server = lab.start("-w", "-n", "ioc", "--holdoff", "0")
     peer, lines = server.greet()
     assert b'@@@ Child "ioc" is SHUT DOWN' in lines
-    peer.send(b"\x14\x14")
-    toggled = peer.read_until(b"auto restart to ON\r\n")
+    peer.send(len(lab.ring) * TOGGLE)
+    toggled = peer.read_until(lab.toggled(b"ON"))
     assert b"Restarting" not in toggled
     peer.send(b"\x12")
     read_start(peer)

@@ -13,11 +13,13 @@ from support import processes
 from support.servers import CAT, Lab, find_kind
 
 from .helpers import cites
+from .scope import not_for_consoled
 
 NO_LOG = b"Warning: No log file and no port for log connections specified.\n"
 NO_FILE = b"Warning: No log file specified.\n"
 
 
+@not_for_consoled("no daemon")
 @cites("1.4/parent message", "1.4/warnings", "1.4/parent leaves at once", "1.4/argv0")
 @pytest.mark.parametrize(
     ("options", "warning"),
@@ -37,6 +39,7 @@ def test_parent_tells_the_pid_and_warns_about_logging(
     assert (lab.dir / "info").read_bytes().startswith(b"pid:" + match[1] + b"\n")
 
 
+@not_for_consoled("command line")
 @cites("1.4/argv0")
 def test_the_name_in_messages_is_the_one_it_was_called_by(lab: Lab) -> None:
     target = lab.kind.argv[0] if lab.ours else "/usr/bin/procServ"
@@ -51,6 +54,7 @@ def test_the_name_in_messages_is_the_one_it_was_called_by(lab: Lab) -> None:
     assert re.fullmatch(told, done.stderr), done.stderr
 
 
+@not_for_consoled("no daemon")
 @cites("1.4/session", "1.4/standard files", "1.4/cwd and umask")
 def test_daemon_has_its_own_session_and_nothing_of_the_callers(lab: Lab) -> None:
     server = lab.start(mode="daemon")
@@ -68,6 +72,7 @@ def test_daemon_has_its_own_session_and_nothing_of_the_callers(lab: Lab) -> None
     assert json.loads(server.ask(peer, "cwd")) == str(lab.dir)
 
 
+@not_for_consoled("no daemon")
 @cites("1.4/rc despite a broken child")
 def test_parent_does_not_wait_for_the_childs_program(lab: Lab) -> None:
     program = lab.dir / "program"
@@ -79,7 +84,9 @@ def test_parent_does_not_wait_for_the_childs_program(lab: Lab) -> None:
 
 
 @cites("3/SIGTERM", "3/SIGTERM rc", "3/files at exit")
-@pytest.mark.parametrize("mode", ["daemon", "foreground"])
+@pytest.mark.parametrize(
+    "mode", [pytest.param("daemon", marks=not_for_consoled("no daemon")), "foreground"]
+)
 def test_sigterm_removes_sockets_and_info_but_not_the_log(lab: Lab, mode: str) -> None:
     server = lab.start("-L", "log", "-l", "unix:logs", mode=mode)
     server.talk()
@@ -88,7 +95,11 @@ def test_sigterm_removes_sockets_and_info_but_not_the_log(lab: Lab, mode: str) -
     assert server.wait() == 0
     processes.wait_gone(child)
     left = {path.name for path in lab.dir.iterdir()}
-    assert left == {"log", "stdout", "stderr"}
+    assert left == {"log", "stdout", "stderr"} | lab.among_many(
+        alone=set(),
+        many={"consoled.toml", "keeper.lock", "children"},
+        why="its configuration, and what finds out whether anybody is left",
+    )
 
 
 def test_missing_server_is_a_failure_that_tells_the_remedy(

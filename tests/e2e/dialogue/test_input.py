@@ -10,6 +10,9 @@ from support.servers import CAT, KILL, QUIT, RESTART, TOGGLE, Lab
 
 from .helpers import attach_raw, cites, echoed, hexed, read_death, read_start, took
 
+STOPPED = b'\r\n@@@ Console "nameless" is stopped, ^R or ^X starts it again\r\n'
+"""What ^Q does to one console of many: the others need their server."""
+
 
 @cites("2.3/commands removed", "2.3/^R ^Q forwarded", "2.3/^R up", "2.3/^Q up")
 def test_command_characters_never_reach_the_child_but_restart_and_quit_do(lab: Lab) -> None:
@@ -17,9 +20,9 @@ def test_command_characters_never_reach_the_child_but_restart_and_quit_do(lab: L
     got = echoed(peer, b"a" + RESTART + b"b" + QUIT + b"c")
     assert got == hexed(b"a" + RESTART + b"b" + QUIT + b"c")
     got = echoed(peer, b"d" + TOGGLE + b"e" + TOGGLE + b"f")
-    assert got.replace(b"\r\n@@@ Toggled auto restart to OFF\r\n", b"").replace(
-        b"\r\n@@@ Toggled auto restart to ON\r\n", b""
-    ) == hexed(b"def")
+    for mode in lab.ring:
+        got = got.replace(lab.toggled(mode), b"")
+    assert got == hexed(b"def")
 
 
 @cites("2.3/toggle", "2.4/toggle text")
@@ -29,7 +32,7 @@ def test_toggle_is_told_to_all_clients_and_the_log(lab: Lab) -> None:
     other, _ = server.greet()
     logger, _ = server.greet(1)
     peer.send(TOGGLE)
-    line = b"\r\n@@@ Toggled auto restart to OFF\r\n"
+    line = lab.toggled(b"OFF")
     for hearer in (peer, other, logger):
         assert hearer.read_until(b"OFF\r\n") == line
     assert server.await_file("log", b"OFF\r\n").endswith(line)
@@ -40,8 +43,8 @@ def test_two_toggles_in_one_packet_are_two_toggles(lab: Lab) -> None:
     server = lab.start()
     peer = server.talk()
     peer.send(TOGGLE + TOGGLE)
-    off, on = (b"\r\n@@@ Toggled auto restart to %s\r\n" % mode for mode in (b"OFF", b"ON"))
-    assert peer.read_until(on) == off + on
+    first, second = (lab.toggled(mode) for mode in lab.ring[:2])
+    assert peer.read_until(second) == first + second
 
 
 @cites("2.3/down discards")
@@ -141,10 +144,19 @@ def test_restart_key_ignores_holdoff_and_mode(lab: Lab, mode: str) -> None:
 
 @cites("2.3/^Q down")
 def test_quit_ends_the_server_when_the_child_is_down(lab: Lab) -> None:
-    server = lab.start("-w")
+    server = lab.start(*([] if lab.many else ["-w"]))
     peer, _ = server.greet()
     other, _ = server.greet()
+    if lab.many:
+        server.talk().send(b"exit 0\n")
+        read_death(lab, peer)
+        read_death(lab, other)
     peer.send(QUIT)
+    if lab.many:
+        assert peer.read_until(STOPPED) == other.read_until(STOPPED) == STOPPED
+        peer.send(RESTART)
+        read_start(peer)
+        return
     assert peer.read_eof() == other.read_eof() == b""
     assert server.wait() == 0
     assert not (lab.dir / "ctl").exists()
@@ -172,6 +184,11 @@ def test_kill_then_quit_is_reliable(lab: Lab) -> None:
     if lab.ours:
         peer.drain(1.0)
         peer.send(QUIT)
+        if lab.many:
+            peer.read_until(STOPPED.replace(b"nameless", b"ioc"))
+            peer.drain(1.5)  # the window is over by then, and the holdoff is none
+            assert any(b"SHUT DOWN" in line for line in server.greet()[1])
+            return
         assert peer.read_eof() == b""
         assert server.wait() == 0
     else:

@@ -11,6 +11,7 @@ import pytest
 from support.servers import CAT, Lab
 
 from .helpers import cites
+from .scope import not_for_consoled
 from .test_endpoints import powerless
 
 SPEC_ERRORS = [
@@ -32,6 +33,7 @@ SPEC_PARAMS = [
 ]
 
 
+@not_for_consoled("refused")
 @cites("1.2/bad spec", "1.2/port range", "1.2/unix empty", "1.2/unix one colon")
 @cites("1.2/unknown user", "1.2/unknown group", "1.2/long path", "1.2/before daemon")
 @pytest.mark.parametrize("option", ["-P", "-l"])
@@ -62,6 +64,7 @@ def bind_error(lab: Lab, code: int, which: str, *args: str) -> bytes:
     return done.stderr
 
 
+@not_for_consoled("goes on")
 @cites("1.2/in use", "1.2/before daemon")
 @pytest.mark.parametrize("which", ["control", "log"])
 def test_port_in_use(lab: Lab, which: str) -> None:
@@ -78,6 +81,7 @@ def test_port_in_use(lab: Lab, which: str) -> None:
     assert (lab.dir / "other").exists() == leftover
 
 
+@not_for_consoled("goes on")
 @cites("1.2/no directory", "1.2/log endpoint")
 @pytest.mark.parametrize("which", ["control", "log"])
 def test_no_such_directory(lab: Lab, which: str) -> None:
@@ -88,6 +92,7 @@ def test_no_such_directory(lab: Lab, which: str) -> None:
         assert b"No such file or directory" in message
 
 
+@not_for_consoled("goes on")
 @cites("1.2/denied")
 def test_directory_without_permission(lab: Lab) -> None:
     lab.prefix = powerless()
@@ -98,6 +103,7 @@ def test_directory_without_permission(lab: Lab) -> None:
         assert b"Permission denied" in message
 
 
+@not_for_consoled("goes on")
 @cites("1.2/command missing")
 @pytest.mark.parametrize("command", ["no-such-program", "/no/such/program", "./here"])
 def test_missing_command(lab: Lab, command: str) -> None:
@@ -121,6 +127,7 @@ def test_command_in_the_search_path(lab: Lab) -> None:
         assert (done.returncode, done.stderr) == (22, b"cat: No such file or directory\n")
 
 
+@not_for_consoled("goes on")
 @cites("1.2/command not regular")
 def test_command_is_a_directory(lab: Lab) -> None:
     done = lab.run("-P", "unix:ctl", str(lab.dir))
@@ -131,6 +138,7 @@ def test_command_is_a_directory(lab: Lab) -> None:
         assert done.stderr == b"procServ: %s is not a regular file\n" % bytes(lab.dir)
 
 
+@not_for_consoled("goes on")
 @cites("1.2/command not executable")
 def test_command_is_not_executable(lab: Lab) -> None:
     (lab.dir / "program").write_text("#!/bin/sh\n")
@@ -159,6 +167,7 @@ def test_command_that_is_not_readable_is_only_a_warning(lab: Lab) -> None:
     server.greet()
 
 
+@not_for_consoled("goes on")
 @cites("1.2/privileged port")
 def test_port_below_1024_is_a_matter_of_rights_not_of_parsing(lab: Lab) -> None:
     """The words `<1024` of the port message are wrong: only the system decides."""

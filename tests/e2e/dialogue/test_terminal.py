@@ -16,6 +16,7 @@ from support.servers import CAT, QUIT, TELNET_OFFER, Lab, Server
 from support.streams import Terminal
 
 from .helpers import cites
+from .scope import not_for_consoled
 
 STARTED = re.compile(rb"is: \d+\r+\n@@@ @@@ @@@ @@@ @@@\r+\n")
 
@@ -44,6 +45,7 @@ def local_modes(terminal: Terminal) -> dict[str, bool]:
     }
 
 
+@not_for_consoled("no terminal")
 @cites("2.6/client on stdin", "2.6/greeting", "2.6/CR CR LF")
 def test_terminal_is_a_control_client(lab: Lab) -> None:
     """procServ greets too early, without the identity lines, and with raw telnet bytes."""
@@ -68,6 +70,7 @@ def test_terminal_is_a_control_client(lab: Lab) -> None:
     ping(server, terminal)
 
 
+@not_for_consoled("no terminal")
 @cites("2.6/modes", "2.6/restored")
 @pytest.mark.parametrize("end", ["quit", "SIGTERM"])
 def test_terminal_modes_while_serving_and_after(lab: Lab, end: str) -> None:
@@ -83,6 +86,7 @@ def test_terminal_modes_while_serving_and_after(lab: Lab, end: str) -> None:
     assert local_modes(terminal) == {"icanon": True, "echo": True, "isig": True, "ixon": True}
 
 
+@not_for_consoled("no terminal")
 @cites("2.6/^C swallowed", "1/-f signals ignored")
 def test_interrupt_key_does_nothing(lab: Lab) -> None:
     server, terminal = on_terminal(lab)
@@ -96,6 +100,7 @@ def test_interrupt_key_does_nothing(lab: Lab) -> None:
     ) | processes.signal_set(server.pid, "SigCgt")
 
 
+@not_for_consoled("no terminal")
 @cites("2.1/terminal counts")
 def test_terminal_counts_as_a_user(lab: Lab) -> None:
     server, terminal = on_terminal(lab, "-w")
@@ -103,6 +108,7 @@ def test_terminal_counts_as_a_user(lab: Lab) -> None:
     assert b"@@@ 1 user(s) and 0 logger(s) connected (plus you)" in server.greet()[1]
 
 
+@not_for_consoled("no terminal")
 @cites("2.6/logout on the terminal")
 def test_logout_on_the_terminal_leaves_the_server_running(lab: Lab) -> None:
     server, terminal = on_terminal(lab, "-x", "q", "-w")
@@ -120,6 +126,7 @@ def test_logout_on_the_terminal_leaves_the_server_running(lab: Lab) -> None:
     assert local_modes(terminal)["echo"] == lab.ours
 
 
+@not_for_consoled("no terminal")
 @cites("2.6/hangup")
 def test_server_survives_the_hangup_of_its_terminal(lab: Lab) -> None:
     server, terminal = on_terminal(lab)
@@ -151,6 +158,7 @@ def test_without_terminal_nothing_is_printed(lab: Lab) -> None:
     assert (server.out(), server.err()) == (b"", b"")
 
 
+@not_for_consoled("no terminal")
 @cites("2.6/not with -L -")
 def test_terminal_is_left_alone_when_the_log_goes_to_stdout(lab: Lab) -> None:
     server, terminal = on_terminal(lab, "-L", "-")
@@ -161,6 +169,7 @@ def test_terminal_is_left_alone_when_the_log_goes_to_stdout(lab: Lab) -> None:
     server.await_file("stdout", b"\r\nx")
 
 
+@not_for_consoled("no terminal")
 @cites("2.6/stdin is a pipe")
 def test_server_survives_a_pipe_as_stdin(lab: Lab) -> None:
     """procServ drops this client at the first output, and its input with it."""
