@@ -53,7 +53,7 @@ class ServerOptions(Table):
     """The server itself."""
 
     run_dir: Absolute | None = option(
-        "Directory of all sockets.",
+        "Directory of all sockets. It belongs into memory: the keeper notes each child there.",
         SERVER_RESTART,
         example='"/run/consoled"',
         unset="/run/consoled for root, else $XDG_RUNTIME_DIR/consoled",

@@ -327,7 +327,7 @@ class Console:
         """Where it is not alone, a console only stops; anybody may start it again."""
         if self._lifecycle.policy.solitary:
             self._handle(Input.QUIT)
-        elif self._lifecycle.state is not State.STOPPED:
+        else:
             self._handle(Input.STOP)
             self.announce(notices.stopped_by_key(self.facts))
 

@@ -46,6 +46,7 @@ class Facts:
 
     Keys are in caret notation, None when switched off. ``titled`` tells whether the name was
     given by the user; else it is the command. ``argv0`` is what the child is told it is.
+    ``alone``: the server is for this console only.
     """
 
     profile: Profile
@@ -62,6 +63,7 @@ class Facts:
     toggle_key: str | None
     logout_key: str | None
     server_started: str
+    alone: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +131,8 @@ def _down_keys(facts: Facts) -> str:
     """What the keys do while the child is down (procServ cuts this line without a kill key)."""
     restart = f"^R or {facts.kill_key}" if facts.kill_key else "^R"
     leave = f", {facts.logout_key} closes this connection" if facts.logout_key else ""
-    return f"@@@ {restart} restarts the child, ^Q quits the server{leave}"
+    quitting = "quits the server" if facts.alone else "keeps it down"
+    return f"@@@ {restart} restarts the child, ^Q {quitting}{leave}"
 
 
 def started(facts: Facts, pid: int) -> bytes:

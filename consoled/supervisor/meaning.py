@@ -28,6 +28,7 @@ def facts_of(config: ConsoleConfig, server_pid: int, server_started: float) -> F
         toggle_key=_shown(keys.toggle),
         logout_key=_shown(keys.logout),
         server_started=format_time(config.time_format, server_started),
+        alone=False,
     )
 
 

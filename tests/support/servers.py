@@ -263,6 +263,15 @@ class Lab:
         assert why
         return many if self.many else alone
 
+    @property
+    def quitting(self) -> bytes:
+        """What ^Q does to a console that is down."""
+        return self.among_many(
+            alone=b"quits the server",
+            many=b"keeps it down",
+            why="the server has other consoles, it goes on",
+        )
+
     def says(self, text: bytes) -> bytes:
         """Words of 2.7 as the version says them that the server under test follows."""
         if self.kind.compat == "2.7":

@@ -159,7 +159,7 @@ def test_quit_key_is_for_children_that_are_down(site: Site) -> None:
     peer.send(QUIT + b"ping\n")  # the child's business while it runs
     peer.read_until(b"pong\r\n")
     peer.send(b"exit 0\n")
-    peer.read_until(b"quits the server\r\n")
+    peer.read_until(b"keeps it down\r\n")
     site.wait_state("a", "BACKOFF")
     peer.send(QUIT)
     peer.read_until(b'@@@ Console "a" is stopped')

@@ -267,7 +267,7 @@ def test_what_a_child_was_started_with_waits_for_its_next_start(site: Site) -> N
     peer.read_until(b"killed by signal 9")
     peer.send(RESTART)
     processes.wait_for(lambda: site.status("a")["pid"] not in (None, pid), "next child")
-    assert site.words_of("a")[-1] == "word"
+    processes.wait_for(lambda: site.words_of("a")[-1:] == ["word"], "its exec")
     assert site.environment_of("a")["PLANT"] == "north"
     assert os.readlink(f"/proc/{site.child('a')}/cwd") == str(inside)
 
@@ -344,7 +344,7 @@ def test_stopping_key_concerns_one_console_only(site: Site) -> None:
     crowd = Crowd(site, ["b"])
     peer = site.question("a")
     peer.send(b"exit 0\n")
-    peer.read_until(b"quits the server\r\n")
+    peer.read_until(b"keeps it down\r\n")
     peer.send(QUIT)
     peer.read_until(b'@@@ Console "a" is stopped, ^R or ^X starts it again\r\n')
     crowd.assert_untouched()

@@ -14,7 +14,7 @@ from .scope import not_for_consoled
 DATE = rb"\w{3} \w{3} [ \d]\d \d\d:\d\d:\d\d \d{4}"
 WELCOME = rb"@@@ Welcome to procServ \(procServ Process Server 2\.7\.0\)"
 USE = rb"@@@ Use \^X to kill the child, auto restart is ON, use \^T to toggle auto restart"
-HINT_LINE = rb"@@@ \^R or \^X restarts the child, \^Q quits the server"
+HINT_LINE = rb"@@@ \^R or \^X restarts the child, \^Q "
 
 
 def identity(lab: Lab, server: int, child: int | None) -> list[bytes]:
@@ -66,7 +66,7 @@ def test_greeting_while_down(lab: Lab, logout: list[str]) -> None:
     wanted += [rb"@@@ Use \^Z to logout from procServ server"] if logout else []
     wanted += identity(lab, server.pid, None)
     wanted += [rb"@@@ [01] user\(s\) and 0 logger\(s\) connected \(plus you\)"]
-    wanted += [HINT_LINE + (rb", \^Z closes this connection" if logout else b"")]
+    wanted += [HINT_LINE + lab.quitting + (rb", \^Z closes this connection" if logout else b"")]
     after = server.greet()[1]
     assert_lines(before, wanted)
     assert_lines(after, wanted)
@@ -95,7 +95,7 @@ def test_greeting_of_a_log_connection(lab: Lab) -> None:
 @cites("2.1/log connection down")
 def test_greeting_of_a_log_connection_while_down(lab: Lab) -> None:
     server = lab.start("-n", "ioc", "-w", "-l", "unix:log", command=CAT)
-    assert_lines(server.greet(1)[1], [*identity(lab, server.pid, None), HINT_LINE])
+    assert_lines(server.greet(1)[1], [*identity(lab, server.pid, None), HINT_LINE + lab.quitting])
 
 
 @cites("2.1/counts")

@@ -86,7 +86,7 @@ def test_kill_keys_are_shown_and_work(lab: Lab) -> None:
         peer, lines = server.greet()
         shown = lab.differs(procserv=procserv, ours=ours, why="all control characters are known")
         assert lines[1].startswith(b"@@@ Use " + shown + b" to kill the child, ")
-        assert lines[-2] == b"@@@ ^R or " + shown + b" restarts the child, ^Q quits the server"
+        assert lines[-2] == b"@@@ ^R or " + shown + b" restarts the child, ^Q " + lab.quitting
         byte = shown if len(shown) == 1 else bytes([shown[1] - 64])
         peer.send(byte)
         talks.append((peer, byte))
@@ -149,7 +149,7 @@ def test_hint_with_kill_disabled(lab: Lab, logout: list[str]) -> None:
     peer, lines = server.greet()
     hint = lab.differs(
         procserv=b"@@@ ^R or ",
-        ours=b"@@@ ^R restarts the child, ^Q quits the server",
+        ours=b"@@@ ^R restarts the child, ^Q " + lab.quitting,
         why="procServ cuts the line at the disabled character, a NUL",
     )
     if logout:

@@ -28,7 +28,9 @@ def test_what_the_log_holds_and_what_not(lab: Lab) -> None:
     peer.read_until(b"OFF\r\n")
     peer.send(b"exit 0\n")
     read_death(lab, peer)
-    content = server.await_file("log", re.compile(rb"(?s)sigChild.*quits the server|server.*sigCh"))
+    content = server.await_file(
+        "log", re.compile(rb"(?s)sigChild.*" + lab.quitting + rb"|server.*sigCh")
+    )
     for text in (b"ping\r\npong\r\n", lab.toggled(b"OFF")):
         assert text in content
     for text in (b"Welcome", b"PID:", b"connected", b"\x14", b"\xff"):
