@@ -40,7 +40,8 @@ def _count(number: int, noun: str) -> str:
 
 def surroundings(outcome: Outcome) -> list[Problem]:
     """What consoles need and is not there."""
-    look = _Look()
+    own = outcome.site.server.own_log_dir if outcome.site is not None else None
+    look = _Look({} if own is None else {own: True})  # the server makes it, if need be
     return [problem for each, config in outcome.consoles for problem in look.at(each, config)]
 
 

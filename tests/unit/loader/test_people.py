@@ -101,7 +101,6 @@ def test_check(file: Path, capsys: Capture) -> None:
         "8: template i@: command: warning: there is no program no-such-program",
         "9: template i@: listen[1]: warning: tcp:0.0.0.0:2000 can be reached from other machines,"
         " in plain text",
-        "11: console i@x: log.file: warning: there is no directory /var/log/consoled",
         "22: console z: chdir: warning: there is no directory /no/where",
         "23: console z: log.file: warning: there is no directory /no",
     ]
