@@ -295,6 +295,7 @@ class Console:
             "input_discarded": self._keyboard.discarded,
             "missed_bytes": self.people.missed,
             "log_backlog": None if log is None else self.spool.head - log.taken,
+            "log_lag": None if log is None else log.lag,
             "log_lost": None if log is None else log.lost,
             "log_error": None if log is None else log.trouble,
         }

@@ -127,6 +127,7 @@ class Logfile:
         self._looked = 0.0
         self._resumed = checkpoint is None
         self._leaving = False
+        self._behind_since: float | None = None
         self.trouble: str | None = None
         """Why it cannot be written now."""
         self.lost = 0
@@ -140,6 +141,8 @@ class Logfile:
 
     def wake(self) -> None:
         """There is something to write: soon, or now if it is much."""
+        if self._behind_since is None:
+            self._behind_since = self._loop.time()
         if self._busy or self._retry is not None:
             return
         if self._spool.head - self.taken >= _BATCH:
@@ -179,6 +182,11 @@ class Logfile:
                 timer.cancel()
 
     @property
+    def lag(self) -> float:
+        """Seconds for which there has been something to write and nothing was."""
+        return 0.0 if self._behind_since is None else self._loop.time() - self._behind_since
+
+    @property
     def busy(self) -> bool:
         """Whether the disk's thread is in the middle of it."""
         return self._busy
@@ -200,6 +208,9 @@ class Logfile:
             return
         report = Report(result) if isinstance(result, Exception) else result
         self.lost += report.lost
+        if report.failure is None:
+            behind = self.taken < self._spool.head
+            self._behind_since = self._loop.time() if behind else None
         if report.failure is not None:
             self._retry = self._loop.call_later(_RETRY_SECONDS, self._on_retry)
             if not self._failing:

@@ -1,7 +1,8 @@
 """Kinfolk: signals for all that a child has started, and the end of what it leaves behind.
 
-Owned by the keeper process. A signal to a console reaches its child's group at once; who has
-left the group is found by one scan for all consoles that were signalled in the same moment. A
+Owned by the keeper process. Before a signal goes out the whole family is looked up, by one
+scan for all consoles that are signalled in the same moment: once the child has ended nobody
+can tell any more whose some of them were. A
 child that ended after a signal takes the rest with it: what is left is killed, looked for
 again, and named if even that does not end it. A child that ended by itself takes only its
 group, as with procServ.
@@ -43,12 +44,15 @@ class Kinfolk:
         self._bereaved: dict[str, Identity] = {}
         self._sweeping = False
         self._ending = 0
+        self._known: dict[str, list[Process]] = {}
+        self.signal_group: Callable[[str, int], None] = lambda _console, _number: None
+        """Signals the group of a console's child."""
         self.on_survivors: Callable[[str, list[str]], None] = lambda _console, _names: None
 
     @property
     def busy(self) -> bool:
         """Whether a family is being ended this moment."""
-        return bool(self._sweeping or self._doomed or self._bereaved or self._ending)
+        return bool(self._sweeping or self._bereaved or self._ending)
 
     def note(self, console: str, pid: int) -> None:
         """A console has a child: know its leader, and let the next keeper know it."""
@@ -66,7 +70,7 @@ class Kinfolk:
         self._files.drop(console)
 
     def signal(self, console: str, number: int) -> None:
-        """The child's group was signalled; so shall be all others of its family, soon."""
+        """Signal the child's group and all others of its family, in a moment."""
         leader = self._leaders.get(console)
         if leader is not None:
             self._signalled[console] = number
@@ -83,6 +87,7 @@ class Kinfolk:
             self._sweep_soon()
         else:
             self._leaders.pop(console, None)
+            self._known.pop(console, None)
 
     def _sweep_soon(self) -> None:
         if not self._sweeping:
@@ -91,22 +96,32 @@ class Kinfolk:
 
     def _sweep(self) -> None:
         self._sweeping = False
+        signalled, self._signalled = self._signalled, {}
         try:
             families = self._find(self._leaders | self._bereaved)
         except OSError:  # no descriptor to look with: nobody must count as gone for that
+            families = {}
             self._sweeping = True
             self._loop.call_later(_LOOK_AGAIN[0], self._sweep)
-            return
-        signalled, self._signalled = self._signalled, {}
-        bereaved, self._bereaved = self._bereaved, {}
         for console, number in signalled.items():
-            leader = self._leaders.get(console)
-            family = [p for p in families.get(console, ()) if not _in_group(p, leader)]
-            kin.signal_all(family, number)
+            self._signal_family(console, families.get(console, []), number)
+        if self._sweeping:
+            return
+        bereaved, self._bereaved = self._bereaved, {}
         for console, leader in bereaved.items():
             if self._leaders.get(console) == leader:
                 del self._leaders[console]
-            self._end(console, leader, families.get(console, []), 0)
+            family = {p.identity: p for p in self._known.pop(console, ())}
+            family |= {p.identity: p for p in families.get(console, ())}
+            alive = [p for p in map(_now, family.values()) if p is not None]
+            self._end(console, leader, alive, 0)
+
+    def _signal_family(self, console: str, family: list[Process], number: int) -> None:
+        leader = self._leaders.get(console)
+        others = [p for p in family if not _in_group(p, leader)]
+        self._known[console] = others
+        self.signal_group(console, number)
+        kin.signal_all(others, number)
 
     def _find(self, leaders: dict[str, Identity]) -> dict[str, list[Process]]:
         processes, keeper, others = kin.scan(), os.getpid(), set(self._others())

@@ -106,7 +106,9 @@ class Process:
         place = None if self._cgroups is None else self._cgroups.place
         self._launcher = Launcher(self._loop, arguments.starter, self._on_worker_gone, say)
         family = Kinfolk(self._loop, self._not_children, self._files, self._cgroups)
+        self._family = family
         self._keeper = Keeper(self._loop, family, place)
+        family.signal_group = self._keeper.signal
         self._service = Service(self._loop, self._keeper, family, say, watched=arguments.watchdog)
         self._service.on_stopped = self._end
         self._service.files_limit = _raise_files_limit(arguments)
@@ -246,7 +248,11 @@ class Process:
         else:
             say("there is no worker any more; the children are looked after until one comes")
 
-    def _end(self) -> None:
+    def _end(self, tries: int = 60) -> None:
+        """What children have left behind is ended before we are."""
+        if self._family.busy and tries:
+            self._loop.call_later(0.05, self._end, tries - 1)
+            return
         self._launcher.signal(signal.SIGTERM)
         self._loop.stop()
 

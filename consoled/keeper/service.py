@@ -323,7 +323,6 @@ class Service:
         name, number = frame["console"], frame["number"]
         child = self.keeper.child(name)
         if child is not None and self.keeper.is_running(name):
-            self.keeper.signal(name, number)
             self._kin.signal(name, number)
 
     def _resize(self, worker: Worker, frame: Frame, fds: list[int]) -> None:
@@ -406,7 +405,6 @@ class Service:
 
     def _signal_all(self, number: int) -> None:
         for name in self._running():
-            self.keeper.signal(name, number)
             self._kin.signal(name, number)
 
     def _running(self) -> list[str]:
