@@ -9,10 +9,9 @@ Never true: a peer of an endpoint that is kept loses its connection by a reload.
 import asyncio
 import os
 import socket
-from collections.abc import Callable
 from functools import partial
 
-from consoled.config.model import ConsoleConfig, ListenConfig
+from consoled.config.model import ConsoleConfig, ListenConfig, SiteConfig
 from consoled.console.console import Console
 from consoled.disk import Disk
 from consoled.frontends.attach import AttachFrontend
@@ -54,7 +53,12 @@ class Doors:
         self._frontends: dict[str, AttachFrontend] = {}
         self._listens: dict[str, tuple[ListenConfig, ...]] = {}
         self._infos: dict[str, str] = {}
-        self.on_removed: Callable[[], None] = lambda: None
+        self._claims: dict[str, str] = {}
+        self._holders: dict[str, str] = {}
+
+    def claim(self, site: SiteConfig) -> None:
+        """Whose each endpoint is now: it may move from one console to another."""
+        self._claims = {one.at: c.name for c in site.consoles for one in c.listen}
 
     def furnish(self, console: Console, config: ConsoleConfig) -> None:
         """Let peers onto a console, by all its endpoints."""
@@ -69,7 +73,8 @@ class Doors:
             interrupt=_INTERRUPT,
         )
         for listen in config.listen:
-            self._open(frontend, listen)
+            if self._may_have(config.name, listen.at):
+                self._open(frontend, listen, config.name)
         self._listens[config.name] = config.listen
         self._write_info(config)
 
@@ -80,10 +85,11 @@ class Doors:
         kept = {one.at for one in config.listen}
         for one in before:
             if one.at not in kept:
-                self._endpoints.close(one.at)
+                self._close(config.name, one.at)
         for one in config.listen:
-            if one not in before:
-                self._open(frontend, one)
+            held = one in before and self._holders.get(one.at) == config.name
+            if not held and self._may_have(config.name, one.at):
+                self._open(frontend, one, config.name)
                 self._endpoints.retune(one)
         self._listens[config.name] = config.listen
         self._write_info(config)
@@ -93,10 +99,9 @@ class Doors:
         for session in console.roster:
             session.close()
         for one in self._listens.pop(config.name):
-            self._endpoints.close(one.at)
+            self._close(config.name, one.at)
         del self._frontends[config.name]
         self._remove_info(config.name)
-        self.on_removed()
 
     def close(self) -> None:
         """The server ends: nobody shall be told to find it here."""
@@ -113,7 +118,18 @@ class Doors:
         peer.setblocking(False)
         frontend.adopt(peer, note.session, position, note.at)
 
-    def _open(self, frontend: AttachFrontend, listen: ListenConfig) -> None:
+    def _may_have(self, name: str, at: str) -> bool:
+        """A console that is configured no more keeps what nobody else wants."""
+        return self._claims.get(at, name) == name
+
+    def _close(self, name: str, at: str) -> None:
+        """Offer this no more, unless another console has it, or is about to."""
+        if self._holders.get(at) == name and self._may_have(name, at):
+            del self._holders[at]
+            self._endpoints.close(at)
+
+    def _open(self, frontend: AttachFrontend, listen: ListenConfig, name: str) -> None:
+        self._holders[listen.at] = name
         attach = frontend.logger if listen.read_only else frontend.user
         profile = PROFILES[listen.profile]
         self._endpoints.open(listen, partial(attach, raw=listen.raw, at=listen.at, profile=profile))

@@ -89,7 +89,8 @@ class Endpoints:
 
     def bind(self, wanted: Iterable[ListenConfig], done: Callable[[Bindings], None]) -> None:
         """Bind what is not bound yet; ``done`` decides whether to ``keep`` or ``discard``."""
-        missing = [one for one in wanted if one.at not in self._offers]
+        first = {one.at: one for one in reversed(tuple(wanted))}
+        missing = [one for at, one in first.items() if at not in self._offers]
         ready = {one.at: offer for one in missing if (offer := self._ready_made(one)) is not None}
         rest = [one for one in missing if one.at not in ready]
         if not rest:
@@ -125,7 +126,7 @@ class Endpoints:
             for one in offer.bound:
                 if one.warning is not None:
                     self._complain(f"endpoint {one.warning}")
-        by_name = {one.at: one for one in wanted}
+        by_name = {one.at: one for one in reversed(wanted)}
         for at, text in bindings.errors.items():
             self._complain(f"cannot open endpoint {text}")
             if at in by_name:

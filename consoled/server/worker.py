@@ -91,7 +91,9 @@ class Worker:
         """Called when everything that was found is served."""
         self._loading = False
         self._tasks: set[asyncio.Task[None]] = set()
+        self._reload_again = False
         self._on_reloaded: list[Callable[[list[str], bool], None]] = []
+        self._waiting: list[Callable[[list[str], bool], None]] = []
 
     def run(self) -> int:
         """Serve until somebody else does, or nobody shall."""
@@ -185,7 +187,8 @@ class Worker:
 
     def _install(self, config: int, inventory: Inventory) -> None:
         loop, link = self._loop, self._link
-        site, condemned = kept.read(config)
+        site, kept_condemned = kept.read(config)
+        condemned = [one for one in kept_condemned if one.name in inventory.consoles]
         self._paths = Disk("paths", loop)
         if site.server.run_dir != self._options.run_dir:
             say(
@@ -246,7 +249,8 @@ class Worker:
         self._tell_manager()
         gc.collect()
         gc.freeze()
-        if self._options.fresh and self._prepared < 0 <= inventory.config:
+        again, self._reload_again = self._reload_again, False
+        if again or (self._options.fresh and self._prepared < 0 <= inventory.config):
             self.reload()
 
     def _adopt_peers(self, inventory: Inventory) -> None:
@@ -292,14 +296,18 @@ class Worker:
 
     def reload(self, done: Callable[[list[str], bool], None] | None = None) -> None:
         """Read the configuration and do what it changes; ``done(lines, ok)`` hears of it."""
-        if self._supervisor is None:
+        if not self._serving:
+            self._reload_again = True
             return
         if done is not None:
-            self._on_reloaded.append(done)
-        if not self._loading:
-            self._loading = True
-            notify("RELOADING=1")
-            self._start(self._reload())
+            self._waiting.append(done)
+        if self._loading:  # the files may have been read before they were changed
+            self._reload_again = True
+            return
+        self._loading = True
+        self._on_reloaded, self._waiting = self._waiting, []
+        notify("RELOADING=1")
+        self._start(self._reload())
 
     async def _reload(self) -> None:
         loaded = await loading.load(self._options.config, self._link.run)
@@ -318,6 +326,9 @@ class Worker:
     def _reload_bound(
         self, loaded: loading.Loaded, wanted: Sequence[ListenConfig], bindings: Bindings
     ) -> None:
+        if self._leaving:  # the successor reads the files itself
+            self._endpoints.discard(bindings)
+            return
         if bindings.errors:
             self._endpoints.discard(bindings)
             errors = [f"cannot open endpoint {text}" for text in bindings.errors.values()]
@@ -343,6 +354,9 @@ class Worker:
         waiting, self._on_reloaded = self._on_reloaded, []
         for done in waiting:
             done(lines, ok)
+        again, self._reload_again = self._reload_again, False
+        if again:
+            self.reload()
 
     def _tell_errors(self, loaded: loading.Loaded, what: str) -> None:
         for line in loaded.errors:

@@ -36,6 +36,9 @@ _LOG_RECHECK = 0.01
 class Doors(Protocol):
     """Who lets peers in."""
 
+    def claim(self, site: SiteConfig) -> None:
+        """Endpoints are those of these consoles from now on."""
+
     def furnish(self, console: Console, config: ConsoleConfig) -> None:
         """A console is there."""
 
@@ -94,14 +97,16 @@ class Supervisor:
     ) -> None:
         """Go on with what a predecessor has left; what it has not is made."""
         self.site = site
+        self._doors.claim(site)
         for config in (*site.consoles, *condemned):
             try:
                 tended = self._make(config, found.get(config.name))
             except Exception as error:  # one that cannot be restored must not take all along
                 self._complain(f"console {config.name} cannot be restored: {error!r}")
                 continue
-            tended.condemned = config in condemned
-            if config.name not in found:
+            if config in condemned:  # whoever was killed may not have noted that it is to go
+                self._condemn(tended)
+            elif config.name not in found:
                 self._begin(tended)
         for tended in tuple(self._tended.values()):
             self._bury(tended)
@@ -111,6 +116,7 @@ class Supervisor:
         before = self.site or replace(site, consoles=())
         changes = plan(before, site)
         self.site = site
+        self._doors.claim(site)
         wanted = {console.name: console for console in site.consoles}
         for name in changes.removed:
             self._condemn(self._tended[name])

@@ -7,6 +7,7 @@ import os
 import re
 import signal
 import socket
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -391,3 +392,85 @@ def test_answers_are_lines_of_json_with_the_id_of_the_request(site: Site) -> Non
     assert (first["ok"], first["id"]) == (True, 7)
     assert (second["ok"], second["error"]) == (False, "usage")
     assert (third["ok"], third["error"], third["id"]) == (False, "unknown-verb", "x")
+
+
+def says(name: str) -> list[str]:
+    """A program that says whose it is."""
+    return ["/bin/sh", "-c", f"echo I am {name}.; exec cat"]
+
+
+def who(port: int) -> str:
+    """Which program is at a port."""
+    with Peer.tcp("127.0.0.1", port) as peer:
+        found = re.search(rb"I am (\w+)\.", peer.read_until(re.compile(rb"I am \w+\.")))
+    assert found is not None
+    return found[1].decode()
+
+
+def test_endpoints_move_between_consoles(site: Site) -> None:
+    """In either direction, and both at once; over the end of a worker, too."""
+    one, two, three = free_port(), free_port(), free_port()
+    site.write(
+        a={"command": says("a"), "listen": [one]},
+        b={"command": says("b"), "listen": [two]},
+        c={"command": says("c"), "listen": [three]},
+    )
+    site.start()
+    site.write(
+        a={"command": says("a"), "listen": [two]},
+        b={"command": says("b"), "listen": [one, three]},
+        c={"command": says("c")},
+    )
+    assert site.reload()[-1] == "= 0 unchanged"
+    assert [who(port) for port in (one, two, three)] == ["b", "a", "b"]
+    os.kill(site.worker, signal.SIGKILL)
+    processes.wait_for(lambda: site.names() == ["a", "b", "c"], "the next worker")
+    assert [who(port) for port in (one, two, three)] == ["b", "a", "b"]
+
+
+def test_console_with_a_new_name_takes_its_port_along(site: Site) -> None:
+    """At once, while the child of the old name runs on; and keeps it when that has gone."""
+    port = free_port()
+    site.write(old={"command": says("old"), "listen": [port]})
+    site.start()
+    assert who(port) == "old"
+    site.write(new={"command": says("new"), "listen": [port]})
+    site.reload()
+    assert who(port) == "new"
+    worker = site.worker
+    os.kill(worker, signal.SIGKILL)
+    processes.wait_for(lambda: site.worker != worker, "the next worker")
+    assert who(port) == "new"
+    assert site.request("kill", console="old")["ok"]
+    processes.wait_for(lambda: site.names() == ["new"], "console old gone")
+    assert who(port) == "new"
+
+
+def test_removed_console_stays_removed_when_the_worker_is_killed(site: Site) -> None:
+    """Before its child has ended, and after."""
+    site.write(a={"command": CAT}, b={"command": CAT}, c={"command": CAT})
+    site.start()
+    site.write(a={"command": CAT})
+    site.reload()
+    assert site.request("kill", console="c")["ok"]
+    processes.wait_for(lambda: site.names() == ["a", "b"], "console c gone")
+    worker = site.worker
+    os.kill(worker, signal.SIGKILL)
+    processes.wait_for(lambda: site.worker != worker, "the next worker")
+    assert site.names() == ["a", "b"]
+    assert site.request("kill", console="b")["ok"]
+    processes.wait_for(lambda: site.names() == ["a"], "console b gone")
+
+
+def test_change_during_a_reload_is_read(site: Site) -> None:
+    """The files may have been read already: they are read again."""
+    site.write(a={"command": CAT})
+    site.start()
+    for number in range(15):
+        site.drop_in(f"n{number}", command=CAT)
+        os.kill(site.worker, signal.SIGHUP)
+        time.sleep(0.1 + 0.01 * number)
+        path = site.drop_in(f"m{number}", command=CAT)
+        site.reload()
+        assert f"m{number}" in site.names()
+        path.unlink()
