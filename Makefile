@@ -24,7 +24,7 @@ run: .venv/run.stamp    ## serve three demo consoles: telnet localhost 2000 (or 
 
 test: peers check unit    ## everything: linters, types, all tests, coverage of pure modules
 	mandoc -Tlint -Wwarning man/*
-	$(PYTEST) -q -n 2 --ignore=tests/unit tests
+	$(PYTEST) -q -n 2 --dist loadgroup --ignore=tests/unit tests
 
 check: dev    ## ruff and mypy
 	$(BIN)/python -m ruff check .
@@ -35,7 +35,7 @@ unit: dev    ## tests of pure code, of which 95 % must be covered
 	$(BIN)/python -m coverage report --include='$(PURE)' --skip-covered --fail-under=95
 
 wire e2e fuzz: dev peers    ## one layer of tests: dialogues, real processes, random input
-	$(PYTEST) -n 2 tests/$@
+	$(PYTEST) -n 2 --dist loadgroup tests/$@
 
 bench: dev peers    ## measure beside procServ and conserver
 	$(BIN)/python -m tests.bench

@@ -166,14 +166,6 @@ class Logfile:
             self._retry = None
         self._start()
 
-    def move(self, path: str, stamper: LineStamper | None, patience: float) -> None:
-        """Write to another file, in another form, from now on."""
-        self._path, self._stamper = path, stamper
-        self.cursor.patience = patience
-        if self._checkpoint is not None:
-            self._checkpoint.declare(patience)
-        self.reopen()
-
     def leave(self) -> None:
         """Begin no further write: somebody else is about to take over, or there is no log."""
         self._leaving = True

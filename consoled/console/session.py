@@ -220,6 +220,7 @@ class Session:
 
     def _receive(self, data: bytes) -> None:
         if self._codec is not None:
+            unfinished = self._codec.unfinished
             try:
                 data, reply, window = self._codec.feed(data)
             except RemoteProtocolError:
@@ -229,6 +230,7 @@ class Session:
                 self._host.resized(*window)
             if reply:
                 self._reply(reply)
+            if reply or unfinished or self._codec.unfinished:
                 self._host.negotiated(self)
         if data and self.role is Role.WRITER:
             self._typed_any = True

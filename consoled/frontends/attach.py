@@ -158,11 +158,6 @@ class AttachFrontend:
         if session.open:
             self._hangups.watch(peer.fileno(), session.close)
 
-    def let_go(self) -> None:
-        """Nobody is to be told any more of these peers: a successor has them."""
-        for peer in self._sockets.values():
-            self._hangups.forget(peer.fileno())
-
     def paused(self, session: Session, paused: bool) -> None:
         """Nobody reads a paused peer, so somebody else has to see it go."""
         peer = self._sockets.get(session)

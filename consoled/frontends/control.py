@@ -57,15 +57,18 @@ class ControlFrontend:
         self._server = server
         self._room = room
         self._tasks: set[asyncio.Task[None]] = set()
+        self._idle: dict[asyncio.Task[None], None] = {}
+        """Those that wait for a request, the one that has waited longest first."""
 
     def accept(self, peer: socket.socket) -> None:
         """Serve a connection until it ends."""
-        if len(self._tasks) >= _MOST_CONNECTIONS:
-            self._room.taken -= 1
-            peer.close()
-            return
+        if len(self._tasks) >= _MOST_CONNECTIONS:  # whoever is silent for longest makes room
+            idle = next(iter(self._idle), None)
+            if idle is not None:
+                idle.cancel()
         task = self._loop.create_task(self._serve(peer))
         self._tasks.add(task)
+        self._idle[task] = None
         task.add_done_callback(self._tasks.discard)
 
     def close(self) -> None:
@@ -74,17 +77,29 @@ class ControlFrontend:
             task.cancel()
 
     async def _serve(self, peer: socket.socket) -> None:
+        task = asyncio.current_task()
+        assert task is not None
         reader, writer = await asyncio.open_unix_connection(sock=peer, limit=LONGEST_REQUEST)
         try:
-            while line := await reader.readline():
+            while line := await self._await_request(reader):
                 answer = await self._answer(line)
                 writer.write(json.dumps(answer).encode() + b"\n")
                 await writer.drain()
         except (OSError, ValueError):  # gone, or a line without an end
             pass
         finally:
+            self._idle.pop(task, None)
             writer.close()
             self._room.taken -= 1
+
+    async def _await_request(self, reader: asyncio.StreamReader) -> bytes:
+        task = asyncio.current_task()
+        assert task is not None
+        self._idle.pop(task, None)
+        self._idle[task] = None
+        line = await reader.readline()
+        self._idle.pop(task, None)
+        return line
 
     async def _answer(self, line: bytes) -> Answer:
         request: Any = None
@@ -126,6 +141,7 @@ class ControlFrontend:
         return self._each(request, lambda name: consoles[name].kill())
 
     async def _reload(self, request: Answer) -> Answer:
+        self._need_keeper()
         done: asyncio.Future[tuple[list[str], bool]] = self._loop.create_future()
 
         def reloaded(lines: list[str], ok: bool) -> None:
@@ -138,20 +154,27 @@ class ControlFrontend:
             raise RequestError("refused", "\n".join(lines))
         return {"plan": lines}
 
+    def _need_keeper(self) -> None:
+        if self._server.link.lost:
+            raise RequestError("refused", "the keeper is gone and no new one has come yet")
+
     async def _upgrade(self, request: Answer) -> Answer:
+        self._need_keeper()
         self._server.upgrade()
         return {}
 
     async def _upgrade_keeper(self, request: Answer) -> Answer:
+        self._need_keeper()
         self._server.link.reexec()
         return {}
 
     async def _shutdown(self, request: Answer) -> Answer:
+        self._need_keeper()
         self._server.link.stop_everything()
         return {}
 
     async def _version(self, request: Answer) -> Answer:
-        keeper = self._server.link.keeper_pid
+        keeper = None if self._server.link.lost else self._server.link.keeper_pid
         return {"version": __version__, "worker": os.getpid(), "keeper": keeper}
 
     def _each(self, request: Answer, action: Callable[[str], None]) -> Answer:
@@ -162,7 +185,7 @@ class ControlFrontend:
     def _names(self, request: Answer) -> Sequence[str]:
         given = request.get("console")
         names = [given] if isinstance(given, str) else given
-        if not isinstance(names, list) or not names:
+        if not isinstance(names, list) or not names or not all(type(n) is str for n in names):
             raise RequestError("usage", 'give "console": a name, or a list of names')
         consoles = self._server.supervisor.consoles
         for name in names:

@@ -182,12 +182,16 @@ def _take_packet(connection: socket.socket) -> tuple[bytes, list[int]]:
     """
     room = socket.CMSG_LEN(_MOST_DESCRIPTORS * _INT.size)
     flags = socket.MSG_CMSG_CLOEXEC
-    text, ancillary, _, _ = connection.recvmsg(_LONGEST_PACKET + 1, room, flags)
+    text, ancillary, received, _ = connection.recvmsg(_LONGEST_PACKET + 1, room, flags)
     fds: list[int] = []
     for level, kind, data in ancillary:
         if (level, kind) == (socket.SOL_SOCKET, socket.SCM_RIGHTS):
             whole = data[: len(data) - len(data) % _INT.size]
             fds += [number for (number,) in _INT.iter_unpack(whole)]
+    if received & socket.MSG_CTRUNC:  # no room for all: a fact is lost, so the link is
+        for fd in fds:
+            os.close(fd)
+        raise OSError(errno.EMFILE, "too few descriptors for what the other side sends")
     return text, fds
 
 

@@ -40,10 +40,6 @@ class Launcher:
         """The starter, if there is one."""
         return set() if self.pid is None else {self.pid}
 
-    def owns(self, pid: int) -> bool:
-        """Whether a process is ours to collect."""
-        return pid == self.pid
-
     def adopt(self, pid: int | None) -> None:
         """The starter from before an exec."""
         if pid is not None:

@@ -36,6 +36,7 @@ from consoled.keeper.service import Service
 
 _REAP_AFTER = 0.2
 _RESTART_AFTER = 1.0
+_LOOK_AFTER = 5.0
 SOCKET = "keeper.sock"
 _LOCK = "keeper.lock"
 
@@ -130,6 +131,7 @@ class Process:
         os.environ.pop(kin.MARK.decode(), None)  # started from within a console, we are no kin
         loop = self._loop
         loop.add_reader(self._listening.fileno(), self._on_connection)
+        loop.call_later(_LOOK_AFTER, self._look_after_files)
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._service.stop)
         loop.add_signal_handler(signal.SIGUSR1, self._rehearse)
@@ -179,6 +181,21 @@ class Process:
             self._service.connect(connection)
         else:
             connection.close()
+
+    def _look_after_files(self) -> None:
+        """Make anew what was deleted under us: nobody could reach us, or know that we live."""
+        self._loop.call_later(_LOOK_AFTER, self._look_after_files)
+        run_dir = self._arguments.run_dir
+        if not _is_at(os.path.join(run_dir, _LOCK), self._lock):
+            say(f"{run_dir}/{_LOCK} was deleted; making it anew")
+            os.close(self._lock)
+            self._lock = _lock(run_dir)
+        if not os.path.exists(os.path.join(run_dir, SOCKET)):
+            say(f"{run_dir}/{SOCKET} was deleted; listening there again")
+            self._loop.remove_reader(self._listening.fileno())
+            self._listening.close()
+            self._listening = _listen(run_dir)
+            self._loop.add_reader(self._listening.fileno(), self._on_connection)
 
     def _reap_soon(self) -> None:
         if not self._reaping:
@@ -291,9 +308,29 @@ def _lock(run_dir: str) -> int:
     return fd
 
 
+def _is_at(path: str, fd: int) -> bool:
+    """Whether a path still names an open file."""
+    try:
+        return os.path.samestat(os.stat(path, follow_symlinks=False), os.fstat(fd))
+    except FileNotFoundError:
+        return False
+
+
+def _refuse_if_answered(path: str) -> None:
+    """The lock may have been deleted under a keeper that lives: then its socket answers."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as probe:
+        try:
+            probe.connect(path)
+        except OSError:
+            return
+        pid, _, _ = peer_credentials(probe)
+        raise KeeperError(f"{path}: a keeper is running already, process {pid}")
+
+
 def _listen(run_dir: str) -> socket.socket:
-    """The socket for workers; whose it was does not matter, for the lock is ours."""
+    """The socket for workers."""
     path = os.path.join(run_dir, SOCKET)
+    _refuse_if_answered(path)
     listening = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     try:
         os.unlink(path)

@@ -51,7 +51,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         "warnings": [str(problem) for problem in outcome.warnings],
         "texts": files.texts,
     }
-    print(json.dumps(document))
+    try:
+        print(json.dumps(document), flush=True)
+    except BrokenPipeError:  # whoever wanted it has gone, or has been replaced
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return EX_CONFIG if outcome.site is None else 0
 
 

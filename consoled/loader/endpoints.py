@@ -19,7 +19,11 @@ from consoled.config.schema import ListenOptions
 from consoled.errors import ConfigError
 from consoled.loader.lookup import LOOPBACK, Lookup, find_addresses, find_group, find_user
 
-CONTROL_SOCKET: Final = "control.sock"
+TAKEN: Final = {
+    "control.sock": "the server's control socket",
+    "keeper.sock": "the keeper's socket",
+}
+"""Sockets of the run directory that no console can have."""
 
 
 @dataclass(slots=True)
@@ -34,8 +38,9 @@ class Endpoints:
     _told: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
-        control = os.path.join(self.server.run_dir, CONTROL_SOCKET)
-        self._claims.take(ListenConfig(control, path=control), "the server's control socket")
+        for name, whose in TAKEN.items():
+            path = os.path.join(self.server.run_dir, name)
+            self._claims.take(ListenConfig(path, path=path), whose)
 
     def listen(self, console: Resolved) -> tuple[ListenConfig, ...]:
         """All endpoints of a console, its own socket first unless it wants none."""

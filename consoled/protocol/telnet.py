@@ -101,6 +101,11 @@ class TelnetCodec:
             (WILL, NAWS): _Agreement.NO,
         }
 
+    @property
+    def unfinished(self) -> bool:
+        """Whether the last byte fed was inside a command or a subnegotiation."""
+        return bool(self._pending) or self._subnegotiation is not None
+
     def snapshot(self) -> Conversation:
         """What a successor in another process has to know of this peer."""
         agreements = tuple((*side, state.name) for side, state in self._agreements.items())

@@ -228,18 +228,21 @@ class Endpoints:
     def _looked(self, result: Any) -> None:
         if self._closed:
             return
+        self._loop.call_later(_LOOK_AFTER, self.look_after)
         for at, bound in {} if isinstance(result, Exception) else result.items():
             if isinstance(bound, str):
                 self._tell(f"endpoint {bound}")
                 continue
-            known = self._missing.pop(at, None) or self._offers[at].listen
             again = at in self._offers
+            if not again and at not in self._missing:  # closed while the thread was looking
+                self._paths.submit(partial(_release, Offer(ListenConfig(at), bound)))
+                continue
+            known = self._missing.pop(at, None) or self._offers[at].listen
             self._offers[at] = Offer(known, bound)
             self._hold(self._offers[at])
             self._listen(at)
             self._complain(f"{at}: {'was deleted; ' if again else ''}listening there again")
             self._told = {text for text in self._told if at not in text}
-        self._loop.call_later(_LOOK_AFTER, self.look_after)
 
     def _tell(self, text: str) -> None:
         if text not in self._told:

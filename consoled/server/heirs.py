@@ -102,8 +102,10 @@ class Registry:
             word = self._link.board.word(note.slot)[0]
             position = word if note.session.position is None else note.session.position
             self._adopting = (key, note.slot)
-            take(key, note, position)
-            self._adopting = None
+            try:
+                take(key, note, position)
+            finally:
+                self._adopting = None
 
     def drop_unknown(self, key: str) -> None:
         """A found peer that nobody has joined is let go."""

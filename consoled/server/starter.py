@@ -79,7 +79,8 @@ class Starter:
             if code in waiter.FOR_GOOD or self._waiter.ending or self._is_useless():
                 return waiter.LEFT if self._waiter.ending else code
             self._before_next(code)
-            options = replace(self._options, fresh=False, replace=False)
+            fresh, self._waiter.reload = self._waiter.reload, False
+            options = replace(self._options, fresh=fresh, replace=False)
 
     def _is_useless(self) -> bool:
         """Started to replace somebody, and not able to: they go on without us."""
@@ -96,7 +97,8 @@ class Starter:
         try:
             for number in waiter.AWAITED:
                 signal.signal(number, signal.SIG_DFL)
-            signal.pthread_sigmask(signal.SIG_UNBLOCK, waiter.AWAITED)
+            # What may be passed on waits until the worker can take it.
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, waiter.AWAITED - {*waiter.PASSED_ON})
             code = work(options, self._activated, self._served)
         except Exception:
             sys.excepthook(*sys.exc_info())

@@ -43,6 +43,8 @@ class Waiter:
         self._missed = 0
         self._dead_since = 0.0
         self.ending = False
+        self.reload = False
+        """Whether somebody wanted a reload of a worker that had ended."""
 
     def until_end(self, worker: int) -> int:
         """How the worker has ended."""
@@ -68,6 +70,7 @@ class Waiter:
             os.kill(worker, signal.SIGTERM)
         elif number in PASSED_ON:
             os.kill(worker, number)
+            self.reload |= number == signal.SIGHUP and kin.is_over(worker)
 
     def _is_stuck(self, worker: int) -> bool:
         """It has ended but for a thread that hangs in a disk: it does no more, and cannot be

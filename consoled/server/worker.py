@@ -36,6 +36,7 @@ from consoled.server.waiter import (
     DETACHED,
     LEFT,
     NO_KEEPER,
+    PASSED_ON,
     REFUSED,
     with_keeper,
 )
@@ -122,6 +123,7 @@ class Worker:
         self._loop.add_signal_handler(signal.SIGHUP, self._on_hangup)
         self._loop.add_signal_handler(signal.SIGUSR2, self._reopen_logs)
         self._loop.add_signal_handler(signal.SIGUSR1, self.upgrade)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, PASSED_ON)
 
     def _look_for_starter(self) -> None:
         """Without the one who would replace us we are in the way of who would start it."""
@@ -351,12 +353,15 @@ class Worker:
         for line in lines:
             say(f"  {line}")
         notify("READY=1")
-        waiting, self._on_reloaded = self._on_reloaded, []
-        for done in waiting:
-            done(lines, ok)
+        self._answer_reloads(lines, ok=ok)
         again, self._reload_again = self._reload_again, False
         if again:
             self.reload()
+
+    def _answer_reloads(self, lines: list[str], *, ok: bool) -> None:
+        waiting, self._on_reloaded = self._on_reloaded, []
+        for done in waiting:
+            done(lines, ok)
 
     def _tell_errors(self, loaded: loading.Loaded, what: str) -> None:
         for line in loaded.errors:
@@ -387,7 +392,8 @@ class Worker:
             self._end(DETACHED)
             return
         self._endpoints.detach()
-        self._control.close()
+        self._answer_reloads(["a new worker takes over, and reads the files"], ok=False)
+        self._loop.call_later(_POLL, self._control.close)
         self._supervisor.detach()
         self._registry.detach()
         self._start(self._detach(successor))

@@ -20,6 +20,9 @@ import pytest
 from support import processes
 from support.survivors import Ledger, Station, kill, numbered
 
+pytestmark = pytest.mark.xdist_group("flood")
+"""Not two of these at a time: each takes what the machine has, and some look at the clock."""
+
 KILLS = int(os.environ.get("CONSOLED_KILLS", "20"))
 OUTAGE = 0.1
 """Seconds that half of all kills may cost at most, until the log grows again."""

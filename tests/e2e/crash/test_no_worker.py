@@ -11,10 +11,15 @@ import subprocess
 import time
 from collections.abc import Callable
 
+import pytest
+
 from support import processes
 from support.faults_users import account
 from support.servers import CAT
 from support.survivors import BORN, END, GAP, Station, kill, numbered
+
+pytestmark = pytest.mark.xdist_group("flood")
+"""Not two of these at a time: each takes what the machine has, and some look at the clock."""
 
 SECONDS = float(os.environ.get("CONSOLED_NO_WORKER", "8"))
 RING = 1 << 20
