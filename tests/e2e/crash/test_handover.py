@@ -21,11 +21,11 @@ from support.faults_users import Watcher
 from support.servers import CAT
 from support.survivors import BORN, Station, kill, numbered
 
-_LATE_READER = """
-import os, signal, tty
-
 pytestmark = pytest.mark.xdist_group("flood")
 """Not two of these at a time: each takes what the machine has, and some look at the clock."""
+
+_LATE_READER = """
+import os, signal, tty
 signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGUSR1])
 tty.setraw(0)
 print("up", flush=True)
