@@ -27,6 +27,7 @@ EX_UNKNOWN = 5
 MASK: Final = "********"
 DEFAULT: Final = "default"
 
+_PASSWORD: Final = re.compile(r"(?<=://)([^/\s:@]*):[^/\s@]*@")
 _SECRET: Final = re.compile("PASS|SECRET|TOKEN|KEY|CREDENTIAL", re.IGNORECASE)
 
 
@@ -92,6 +93,9 @@ def _console(console: Resolved, config: ConsoleConfig) -> Iterator[Entry]:
             yield Entry(entry.path, literal(files), entry.origin)
         elif entry.path[0] == "environment" and _SECRET.search(entry.path[1]):
             yield Entry(entry.path, MASK, entry.origin)
+        elif entry.path[0] == "environment" and isinstance(entry.value, str):
+            shown = _PASSWORD.sub(rf"\1:{MASK}@", entry.value)
+            yield Entry(entry.path, literal(shown), entry.origin)
         else:
             yield Entry(entry.path, literal(entry.value), entry.origin)
 

@@ -220,3 +220,13 @@ def test_examples_of_the_manual_page(tmp_path: Path) -> None:
     assert outcome.problems == []
     assert outcome.site is not None
     assert len(outcome.site.consoles) == 5
+
+
+def test_dump_masks_a_password_inside_a_url(file: Path, capsys: Capture) -> None:
+    file.write_text(
+        f'{file.read_text()}[console.z]\ncommand = "sh"\nenvironment.URL = "ftp://u:pw@h/"\n'
+    )
+    assert run("--config", file, "--dump", "z") == 0
+    out, _ = capsys.readouterr()
+    assert 'environment.URL = "ftp://u:********@h/"' in out
+    assert "pw" not in out
