@@ -133,6 +133,7 @@ def test_same_endpoint_twice_is_told_as_such(lab: Lab) -> None:
 def test_files_of_another_server_stay(lab: Lab) -> None:
     """The info file was overwritten by a server that was started later: it is that one's."""
     server = lab.start("-p", "pid", command=CAT)
+    server.child()  # before it serves, TERM ends it with 1
     (lab.dir / "info").write_text("pid:1\nunix:ctl\n")
     server.signal(signal.SIGTERM)
     assert server.wait() == 0
