@@ -397,8 +397,8 @@ class Console:
         self._keyboard.close()
         os.close(self._master)
         self._master = -1
-        self._handle(Input.EXITED)
         self._keeper.release(self.facts.name)
+        self._handle(Input.EXITED)
 
     # -- the lifecycle --------------------------------------------------------------------
 

@@ -359,11 +359,15 @@ class KeeperLink:
             self._send({"do": "resize", "console": console, "rows": rows, "columns": columns})
 
     def release(self, console: str) -> None:
-        """All of an ended child's output is read; its owner has closed the master."""
+        """All of an ended child's output is read; its owner has closed the master.
+
+        Said after what the owner notes of it in this turn: whoever comes after a kill in
+        between finds the child once more, and not a console that has lost it unawares.
+        """
         tenant = self._tenants[console]
         if tenant.pidfd < 0:
             tenant.pid, tenant.master = None, -1
-        self._send({"do": "release", "console": console})
+        self._loop.call_soon(self._send, {"do": "release", "console": console})
 
     def note(self, console: str, note: Any) -> None:
         """What a successor has to know of a console."""
